@@ -1,0 +1,1 @@
+//! Lazy chunked arrays: expressions, chunk algebra, optimiser, lowering to task graphs.

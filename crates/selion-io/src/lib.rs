@@ -1,0 +1,1 @@
+//! Storage as sources and sinks of chunks: Zarr, npy.

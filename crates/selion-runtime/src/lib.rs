@@ -1,0 +1,1 @@
+//! Runs a task graph on this machine: threads, memory ledger, spilling, cancellation.
