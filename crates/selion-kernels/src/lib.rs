@@ -1,6 +1,7 @@
 //! Pure functions on chunks.
 //!
-//! [`math`] and [`random`] work on slices of numbers and know nothing of chunks.
+//! [`simd`] chooses the instruction set; [`math`] and [`random`] work on slices of numbers and know nothing of chunks.
 
 pub mod math;
 pub mod random;
+pub mod simd;
