@@ -1,0 +1,108 @@
+//! How work is run: the body of a task, and the executor of a graph.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use smallvec::SmallVec;
+
+use crate::{Graph, TaskId, Value};
+
+/// The outputs of one task, in order.
+pub type Outputs = SmallVec<[Value; 1]>;
+
+/// Why a task failed: an error of a kernel, of storage, or of the user's function, kept whole so that whoever shows it
+/// can tell which.
+pub type TaskError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Work that one or many tasks do.
+pub trait Body: Send + Sync {
+    /// The name that people see in errors, pictures and progress, such as `sum-partial-8f3a…`.
+    fn name(&self) -> &str;
+
+    /// Does block number `index` of the work.
+    ///
+    /// # Errors
+    /// Whatever went wrong; the executor adds the task's name.
+    fn run(&self, index: usize, inputs: &[Value], context: &TaskContext<'_>) -> Result<Outputs, TaskError>;
+
+    /// Memory that block `index` needs while it runs, over its inputs and outputs.
+    fn scratch_bytes(&self, _index: usize) -> u64 {
+        0
+    }
+}
+
+/// What a running task may ask of its executor.
+pub struct TaskContext<'a> {
+    /// Set when the result is no longer wanted.
+    pub cancel: &'a CancelToken,
+}
+
+/// Says to everyone who holds a clone that the work is no longer wanted.
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// Asks for the work to stop; running tasks finish their block or look here between pieces of it.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether the work is to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Hears of progress. Called from worker threads; must be quick.
+pub trait Observer: Send + Sync {
+    /// A graph was accepted.
+    fn started(&self, _graph: &Graph) {}
+    /// A task is about to run on worker thread `thread`.
+    fn task_started(&self, _graph: &Graph, _task: TaskId, _thread: usize) {}
+    /// A task has run.
+    fn task_finished(&self, _graph: &Graph, _task: TaskId, _thread: usize) {}
+    /// The graph is done; `failed` if not all of it.
+    fn finished(&self, _graph: &Graph, _failed: bool) {}
+}
+
+/// An observer that does nothing.
+pub struct Silent;
+impl Observer for Silent {}
+
+/// Runs graphs.
+pub trait Executor: Send + Sync {
+    /// Runs what is needed for the graph's wanted values, and returns those in order.
+    ///
+    /// # Errors
+    /// [`ExecError`]; nothing of the graph is left running.
+    fn execute(&self, graph: Graph, cancel: &CancelToken, observer: &dyn Observer) -> Result<Vec<Value>, ExecError>;
+}
+
+/// Why a graph did not give its values.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// A task failed; its name is that of the first that did.
+    #[error("task {task} failed: {cause}")]
+    Task {
+        /// The task's name.
+        task: String,
+        /// The task's own error.
+        #[source]
+        cause: TaskError,
+    },
+    /// The caller cancelled it.
+    #[error("cancelled")]
+    Cancelled,
+    /// A value could not be written to, or read back from, the spill folder.
+    #[error("cannot spill to {path}: {cause}")]
+    Spill {
+        /// The file or folder.
+        path: String,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The executor itself is not usable, for the reason given.
+    #[error("{0}")]
+    Unavailable(String),
+}
