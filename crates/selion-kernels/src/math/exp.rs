@@ -15,10 +15,19 @@ fn reduce<I: Isa>(x: f64) -> (f64, f64) {
     (n, I::mul_add(-n, LN2_LO, I::mul_add(-n, LN2_HI, x)))
 }
 
-/// e^r - 1 for |r| <= ln 2 / 2.
+/// As [`reduce`], with what was lost in rounding r.
 #[inline(always)]
-fn expm1_reduced<I: Isa>(r: f64) -> f64 {
-    let p = poly!(
+pub(super) fn reduce_sum<I: Isa>(x: f64) -> (f64, f64, f64) {
+    let n = round(x * LOG2_E);
+    let first = I::mul_add(-n, LN2_HI, x);
+    let r = I::mul_add(-n, LN2_LO, first);
+    (n, r, I::mul_add(-n, LN2_LO, first - r))
+}
+
+/// (e^r - 1 - r) / r^2 for |r| <= ln 2 / 2.
+#[inline(always)]
+fn exp_poly<I: Isa>(r: f64) -> f64 {
+    poly!(
         I,
         r,
         0.5,
@@ -32,8 +41,13 @@ fn expm1_reduced<I: Isa>(r: f64) -> f64 {
         2.755_724_274_490_401_6e-7,
         2.510_903_648_347_547_3e-8,
         2.092_444_725_126_649_3e-9,
-    );
-    I::mul_add(r * r, p, r)
+    )
+}
+
+/// e^r - 1 for |r| <= ln 2 / 2.
+#[inline(always)]
+fn expm1_reduced<I: Isa>(r: f64) -> f64 {
+    I::mul_add(r * r, exp_poly::<I>(r), r)
 }
 
 /// As [`expm1_reduced`], to 32 bits.
@@ -99,10 +113,11 @@ fn exp2_short<I: Isa>(x: f64) -> f64 {
 /// e^x - 1.
 #[inline(always)]
 fn expm1<I: Isa>(x: f64) -> f64 {
-    let (n, r) = reduce::<I>(at_least(at_most(x, 710.0), -50.0));
+    let (n, r, lo) = reduce_sum::<I>(at_least(at_most(x, 710.0), -50.0));
     // 2^n (e^r - 1 + 1 - 2^-n); the last term no longer matters where the clamp begins.
-    let p = expm1_reduced::<I>(r) + (1.0 - pow2(-at_most(n, 1023.0)));
-    sel(x.abs() < 1e-17, x, scale(p, n))
+    let (sum, error) = fast_two_sum(1.0 - pow2(-at_most(n, 1023.0)), r);
+    let y = sum + I::mul_add(r * r, exp_poly::<I>(r), error + lo);
+    sel(x.abs() < 1e-17, x, scale(y, n))
 }
 
 /// e^x - 1, to 32 bits.

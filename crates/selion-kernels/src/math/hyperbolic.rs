@@ -4,17 +4,16 @@
 //! without cancellation; tanh is their quotient. The inverses are expressed by `log1p`, as in
 //! fdlibm (Sun Microsystems, 1993), and hand the rounding error of their argument on to `log1p`.
 
+use super::exp::reduce_sum;
 use super::log::log1p_sum;
 use super::num::*;
 use crate::simd::Isa;
-use std::f64::consts::LOG2_E;
 
 /// For |x|: (2^n - 2^-n) / 8, (2^n + 2^-n) / 8, sinh r, cosh r - 1.
 #[inline(always)]
 fn parts<I: Isa>(ax: f64) -> (f64, f64, f64, f64) {
     let x = at_most(ax, 711.0);
-    let n = round(x * LOG2_E);
-    let r = I::mul_add(-n, LN2_LO, I::mul_add(-n, LN2_HI, x));
+    let (n, r, lo) = reduce_sum::<I>(x);
     let (up, down) = (pow2(n - 3.0), pow2(-at_most(n, 200.0) - 3.0));
     let z = r * r;
     let sinh = poly!(
@@ -37,7 +36,7 @@ fn parts<I: Isa>(ax: f64) -> (f64, f64, f64, f64) {
         2.087_672_692_422_736e-9,
         1.149_007_085_686_886e-11,
     );
-    (up - down, up + down, I::mul_add(z * r, sinh, r), z * cosh)
+    (up - down, up + down, r + I::mul_add(z * r, sinh, lo), z * cosh)
 }
 
 #[inline(always)]
@@ -58,8 +57,9 @@ fn cosh<I: Isa>(x: f64) -> f64 {
 fn tanh<I: Isa>(x: f64) -> f64 {
     let ax = x.abs();
     let (difference, sum, sinh, coshm1) = parts::<I>(at_most(ax, 22.0));
-    let numerator = difference + I::mul_add(sum, sinh, difference * coshm1);
-    let y = numerator / (sum + I::mul_add(difference, sinh, sum * coshm1));
+    let numerator = fast_two_sum(difference, I::mul_add(sum, sinh, difference * coshm1));
+    let denominator = fast_two_sum(sum, I::mul_add(difference, sinh, sum * coshm1));
+    let y = quotient::<I>(numerator, denominator);
     with_sign(sel(ax < 1e-9, ax, y), x)
 }
 

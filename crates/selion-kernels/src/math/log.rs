@@ -135,7 +135,7 @@ pub(super) fn log1p_sum<I: Isa>(x: f64, lo: f64, extra: f64) -> f64 {
     let u = 1.0 + x;
     let small = (x > -0.292_893) & (x < 0.414_213);
     let error = sel(x > 1.0, 1.0 - (u - x), x - (u - 1.0));
-    let correction = sel(small, lo, error + lo) * rough_reciprocal::<I>(u);
+    let correction = sel(small, lo, error + lo) * rough_reciprocal::<I>(at_most(u, 1e30));
     let (k, m) = split_normal(u);
     let f = sel(small, x, m - 1.0);
     let k = sel(small, 0.0, k) + extra;

@@ -82,7 +82,7 @@ pub(super) fn fast_two_sum(a: f64, b: f64) -> (f64, f64) {
     (sum, (a - sum) + b)
 }
 
-/// 1 / x within 1 %, for positive normal numbers, to weigh corrections; huge at 0.
+/// 1 / x within 2 %, for normal numbers that are not huge, to weigh corrections; large at 0.
 #[inline(always)]
 pub(super) fn rough_reciprocal<I: Isa>(x: f64) -> f64 {
     // The bits are nearly a multiple of the logarithm; the estimate, within 13 %, is improved by one Newton step.
@@ -119,6 +119,14 @@ pub(super) fn residue<I: Isa>(a: f64, b: f64, c: f64) -> f64 {
         let (product, error) = two_prod::<I>(a, b);
         (c - product) - error
     }
+}
+
+/// The quotient of two sums of two parts, nearly correctly rounded.
+#[inline(always)]
+pub(super) fn quotient<I: Isa>((a, a_lo): (f64, f64), (b, b_lo): (f64, f64)) -> f64 {
+    let q = a / b;
+    let rest = residue::<I>(q, b, a) + I::mul_add(-q, b_lo, a_lo);
+    I::mul_add(rest, rough_reciprocal::<I>(b), q)
 }
 
 /// `poly!(I, x, c0, c1, …)`: c0 + c1 x + …, by Horner's rule.

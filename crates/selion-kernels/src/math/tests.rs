@@ -147,6 +147,11 @@ fn distance_f32(a: f32, b: f32) -> u64 {
     u64::from(ordered(a).abs_diff(ordered(b)))
 }
 
+/// Whether a sum of logarithms cancelled, so that its error is relative to the larger argument.
+fn cancelled(name: &str, a: f64, b: f64, difference: f64, epsilon: f64) -> bool {
+    name.starts_with("logaddexp") && difference.abs() <= 2.0 * epsilon * a.abs().max(b.abs())
+}
+
 /// SplitMix64.
 struct Random(u64);
 
@@ -261,6 +266,9 @@ fn special_pairs() {
             wide(&a, b, &mut out);
             for ((a, b), y) in a.iter().zip(b).zip(&out) {
                 let expected = reference(*a, *b);
+                if cancelled(name, *a, *b, y - expected, f64::EPSILON) {
+                    continue;
+                }
                 assert!(distance(*y, expected) <= 3, "{name}({a:e}, {b:e}) = {y:e}, not {expected:e}");
                 let same_sign = y.is_nan() || y.is_sign_negative() == expected.is_sign_negative();
                 assert!(same_sign, "{name}({a:e}, {b:e}) = {y:e}, not {expected:e}");
@@ -270,6 +278,9 @@ fn special_pairs() {
             short(&a, &b, &mut out);
             for ((a, b), y) in a.iter().zip(&b).zip(&out) {
                 let expected = reference(f64::from(*a), f64::from(*b)) as f32;
+                if cancelled(name, f64::from(*a), f64::from(*b), f64::from(y - expected), f64::from(f32::EPSILON)) {
+                    continue;
+                }
                 assert!(distance_f32(*y, expected) <= 1, "{name}_f32({a:e}, {b:e}) = {y:e}, not {expected:e}");
                 let same_sign = y.is_nan() || y.is_sign_negative() == expected.is_sign_negative();
                 assert!(same_sign, "{name}_f32({a:e}, {b:e}) = {y:e}, not {expected:e}");

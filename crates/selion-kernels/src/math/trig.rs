@@ -60,9 +60,9 @@ fn reduce_short<I: Isa>(x: f64) -> (f64, u64) {
     }
 }
 
-/// sin(r + lo).
+/// sin(r + lo), in two parts.
 #[inline(always)]
-fn sin_reduced<I: Isa>(r: f64, lo: f64) -> f64 {
+fn sin_parts<I: Isa>(r: f64, lo: f64) -> (f64, f64) {
     let z = r * r;
     let p = poly!(
         I,
@@ -74,12 +74,12 @@ fn sin_reduced<I: Isa>(r: f64, lo: f64) -> f64 {
         -2.505_075_599_741_675_3e-8,
         1.589_666_829_624_539e-10,
     );
-    r + I::mul_add(z * r, p, I::mul_add(-0.5 * z, lo, lo))
+    fast_two_sum(r, I::mul_add(z * r, p, I::mul_add(-0.5 * z, lo, lo)))
 }
 
-/// cos(r + lo).
+/// cos(r + lo), in two parts.
 #[inline(always)]
-fn cos_reduced<I: Isa>(r: f64, lo: f64) -> f64 {
+fn cos_parts<I: Isa>(r: f64, lo: f64) -> (f64, f64) {
     let z = r * r;
     let p = poly!(
         I,
@@ -93,7 +93,7 @@ fn cos_reduced<I: Isa>(r: f64, lo: f64) -> f64 {
     );
     let half_square = 0.5 * z;
     let first = 1.0 - half_square;
-    first + (((1.0 - first) - half_square) + I::mul_add(z * z, p, -(r * lo)))
+    fast_two_sum(first, ((1.0 - first) - half_square) + I::mul_add(z * z, p, -(r * lo)))
 }
 
 /// sin r, to 37 bits.
@@ -140,22 +140,25 @@ fn is_odd(n: u64) -> bool {
 #[inline(always)]
 fn sin<I: Isa>(x: f64) -> f64 {
     let (r, lo, n) = reduce::<I>(x);
-    let y = sel(is_odd(n), cos_reduced::<I>(r, lo), sin_reduced::<I>(r, lo));
+    let y = sel(is_odd(n), cos_parts::<I>(r, lo).0, sin_parts::<I>(r, lo).0);
     sel(x == 0.0, x, signed(y, n))
 }
 
 #[inline(always)]
 fn cos<I: Isa>(x: f64) -> f64 {
     let (r, lo, n) = reduce::<I>(x);
-    let y = sel(is_odd(n), sin_reduced::<I>(r, lo), cos_reduced::<I>(r, lo));
+    let y = sel(is_odd(n), sin_parts::<I>(r, lo).0, cos_parts::<I>(r, lo).0);
     signed(y, n.wrapping_add(1))
 }
 
 #[inline(always)]
 fn tan<I: Isa>(x: f64) -> f64 {
     let (r, lo, n) = reduce::<I>(x);
-    let (sin, cos) = (sin_reduced::<I>(r, lo), cos_reduced::<I>(r, lo));
-    sel(x == 0.0, x, sel(is_odd(n), -cos, sin) / sel(is_odd(n), sin, cos))
+    let (sin, cos) = (sin_parts::<I>(r, lo), cos_parts::<I>(r, lo));
+    let swap = is_odd(n);
+    let numerator = (sel(swap, -cos.0, sin.0), sel(swap, -cos.1, sin.1));
+    let denominator = (sel(swap, sin.0, cos.0), sel(swap, sin.1, cos.1));
+    sel(x == 0.0, x, quotient::<I>(numerator, denominator))
 }
 
 #[inline(always)]
