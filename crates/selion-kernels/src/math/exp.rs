@@ -104,7 +104,7 @@ pub(super) fn exp2<I: Isa>(x: f64) -> f64 {
 
 /// 2^x, to 32 bits.
 #[inline(always)]
-fn exp2_short<I: Isa>(x: f64) -> f64 {
+pub(super) fn exp2_short<I: Isa>(x: f64) -> f64 {
     let x = at_least(at_most(x, 200.0), -200.0);
     let n = round(x);
     (1.0 + expm1_reduced_short::<I>((x - n) * LN2)) * pow2(n)
@@ -129,5 +129,5 @@ fn expm1_short<I: Isa>(x: f64) -> f64 {
 }
 
 unary!(exp_f64, exp_f32, exp, exp_short, "e^x.", "1", "0.6");
-unary!(exp2_f64, exp2_f32, exp2, exp2_short, "2^x.", "1", "0.6");
+unary!(exp2_f64, exp2_f32, exp2, exp2_short, "2^x.", "1.5", "0.6");
 unary!(expm1_f64, expm1_f32, expm1, expm1_short, "e^x - 1, accurate near 0.", "1.5", "0.6");

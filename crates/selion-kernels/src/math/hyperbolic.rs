@@ -5,9 +5,10 @@
 //! fdlibm (Sun Microsystems, 1993), and hand the rounding error of their argument on to `log1p`.
 
 use super::exp::reduce_sum;
-use super::log::log1p_sum;
+use super::log::{log1p_short, log1p_sum};
 use super::num::*;
 use crate::simd::Isa;
+use std::f64::consts::LOG2_E;
 
 /// For |x|: (2^n - 2^-n) / 8, (2^n + 2^-n) / 8, sinh r, cosh r - 1.
 #[inline(always)]
@@ -39,6 +40,36 @@ fn parts<I: Isa>(ax: f64) -> (f64, f64, f64, f64) {
     (up - down, up + down, r + I::mul_add(z * r, sinh, lo), z * cosh)
 }
 
+/// sinh |x| and cosh |x|, to 34 bits, for |x| <= 100.
+#[inline(always)]
+fn parts_short<I: Isa>(ax: f64) -> (f64, f64) {
+    let n = round(ax * LOG2_E);
+    let r = I::mul_add(-n, LN2_LO, I::mul_add(-n, LN2_HI, ax));
+    let (up, down) = (pow2(n - 1.0), pow2(-n - 1.0));
+    let (difference, sum) = (up - down, up + down);
+    let z = r * r;
+    let sinh = poly!(I, z, 0.166_666_667_522_727_63, 0.008_333_289_503_870_883, 0.000_199_046_523_810_347_18);
+    let cosh = poly!(I, z, 0.500_000_007_708_643_3, 0.041_666_272_019_964_555, 0.001_394_595_252_645_169_3);
+    let (sinh, cosh) = (I::mul_add(z * r, sinh, r), I::mul_add(z, cosh, 1.0));
+    (I::mul_add(sum, sinh, difference * cosh), I::mul_add(difference, sinh, sum * cosh))
+}
+
+#[inline(always)]
+fn sinh_short<I: Isa>(x: f64) -> f64 {
+    with_sign(parts_short::<I>(at_most(x.abs(), 100.0)).0, x)
+}
+
+#[inline(always)]
+fn cosh_short<I: Isa>(x: f64) -> f64 {
+    parts_short::<I>(at_most(x.abs(), 100.0)).1
+}
+
+#[inline(always)]
+fn tanh_short<I: Isa>(x: f64) -> f64 {
+    let (sinh, cosh) = parts_short::<I>(at_most(x.abs(), 22.0));
+    with_sign(sinh / cosh, x)
+}
+
 #[inline(always)]
 fn sinh<I: Isa>(x: f64) -> f64 {
     let ax = x.abs();
@@ -60,7 +91,7 @@ fn tanh<I: Isa>(x: f64) -> f64 {
     let numerator = fast_two_sum(difference, I::mul_add(sum, sinh, difference * coshm1));
     let denominator = fast_two_sum(sum, I::mul_add(difference, sinh, sum * coshm1));
     let y = quotient::<I>(numerator, denominator);
-    with_sign(sel(ax < 1e-9, ax, y), x)
+    with_sign(sel(ax < 1e-9, ax, at_most(y, 1.0)), x)
 }
 
 /// 2^28: where 1 no longer matters beside x^2.
@@ -101,9 +132,29 @@ fn arctanh<I: Isa>(x: f64) -> f64 {
     with_sign((0.5 * y).abs(), x)
 }
 
-unary!(sinh_f64, sinh_f32, sinh, sinh, "The hyperbolic sine.", "1.5", "0.6");
-unary!(cosh_f64, cosh_f32, cosh, cosh, "The hyperbolic cosine.", "1.5", "0.6");
-unary!(tanh_f64, tanh_f32, tanh, tanh, "The hyperbolic tangent.", "2", "0.6");
-unary!(arcsinh_f64, arcsinh_f32, arcsinh, arcsinh, "The inverse of the hyperbolic sine.", "2", "0.6");
-unary!(arccosh_f64, arccosh_f32, arccosh, arccosh, "The inverse of the hyperbolic cosine.", "2", "0.6");
-unary!(arctanh_f64, arctanh_f32, arctanh, arctanh, "The inverse of the hyperbolic tangent.", "2", "0.6");
+#[inline(always)]
+fn arcsinh_short<I: Isa>(x: f64) -> f64 {
+    let ax = x.abs();
+    let square = ax * ax;
+    let y = log1p_short::<I>(ax + square / (1.0 + (1.0 + square).sqrt()));
+    with_sign(sel(ax == f64::INFINITY, ax, y).abs(), x)
+}
+
+#[inline(always)]
+fn arccosh_short<I: Isa>(x: f64) -> f64 {
+    let t = x - 1.0;
+    sel(t < 0.0, f64::NAN, log1p_short::<I>(t + I::mul_add(t, t, t + t).sqrt()))
+}
+
+#[inline(always)]
+fn arctanh_short<I: Isa>(x: f64) -> f64 {
+    let ax = x.abs();
+    with_sign((0.5 * log1p_short::<I>((ax + ax) / (1.0 - ax))).abs(), x)
+}
+
+unary!(sinh_f64, sinh_f32, sinh, sinh_short, "The hyperbolic sine.", "2", "0.6");
+unary!(cosh_f64, cosh_f32, cosh, cosh_short, "The hyperbolic cosine.", "2", "0.6");
+unary!(tanh_f64, tanh_f32, tanh, tanh_short, "The hyperbolic tangent.", "2.5", "0.6");
+unary!(arcsinh_f64, arcsinh_f32, arcsinh, arcsinh_short, "The inverse of the hyperbolic sine.", "2", "0.6");
+unary!(arccosh_f64, arccosh_f32, arccosh, arccosh_short, "The inverse of the hyperbolic cosine.", "2", "0.6");
+unary!(arctanh_f64, arctanh_f32, arctanh, arctanh_short, "The inverse of the hyperbolic tangent.", "2", "0.6");

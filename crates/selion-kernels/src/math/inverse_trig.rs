@@ -45,6 +45,44 @@ fn arcsin_reduced<I: Isa>(ax: f64, large: bool) -> (f64, f64) {
     (r, I::mul_add(r, arcsin_tail::<I>(z), sel(large, error, 0.0)))
 }
 
+/// As [`arcsin_reduced`], their sum, to 34 bits.
+#[inline(always)]
+fn arcsin_reduced_short<I: Isa>(ax: f64, large: bool) -> f64 {
+    let z = sel(large, 0.5 * (1.0 - ax), ax * ax);
+    let r = sel(large, z.sqrt(), ax);
+    let p = poly!(
+        I,
+        z,
+        0.166_666_671_532_262_78,
+        0.074_999_503_821_000_64,
+        0.044_659_677_820_869_78,
+        0.030_115_332_207_990_075,
+        0.024_590_806_898_931_07,
+        0.007_543_933_665_965_793,
+        0.034_612_602_928_067_65,
+    );
+    I::mul_add(r * z, p, r)
+}
+
+#[inline(always)]
+fn arcsin_short<I: Isa>(x: f64) -> f64 {
+    let ax = x.abs();
+    let large = ax > 0.5;
+    let r = arcsin_reduced_short::<I>(ax, large);
+    with_sign(sel(large, FRAC_PI_2 - 2.0 * r, r).abs(), x)
+}
+
+#[inline(always)]
+fn arccos_short<I: Isa>(x: f64) -> f64 {
+    let ax = x.abs();
+    let large = ax > 0.5;
+    let r = arcsin_reduced_short::<I>(ax, large);
+    let sign = sel(x < 0.0, 1.0, -1.0);
+    let base = sel(large, sel(x < 0.0, PI, 0.0), FRAC_PI_2);
+    // pi/2 - arcsin in the middle; pi - 2 r below, 2 r above.
+    I::mul_add(sel(large, -2.0 * sign, sign), r, base)
+}
+
 #[inline(always)]
 fn arcsin<I: Isa>(x: f64) -> f64 {
     let ax = x.abs();
@@ -106,6 +144,36 @@ fn arctan_positive<I: Isa>(x: f64) -> f64 {
     hi + (t + I::mul_add(z * t, p, lo))
 }
 
+/// arctan(y / x) to 34 bits, for numbers that are not negative.
+#[inline(always)]
+fn arctan_quotient_short<I: Isa>(y: f64, x: f64) -> f64 {
+    /// tan(pi/8) and tan(3 pi/8), roughly.
+    const LOW: f64 = 0.414_21;
+    const HIGH: f64 = 2.414_2;
+    let (is_more, is_most) = (y > LOW * x, y > HIGH * x);
+    let base = sel(is_most, FRAC_PI_2, sel(is_more, FRAC_PI_4, 0.0));
+    let numerator = sel(is_most, -x, sel(is_more, y - x, y));
+    let denominator = sel(is_most, y, sel(is_more, y + x, x));
+    let t = numerator / denominator;
+    let z = t * t;
+    let p = poly!(
+        I,
+        z,
+        -0.333_333_325_770_808,
+        0.199_999_094_163_334_95,
+        -0.142_821_416_543_817_8,
+        0.110_461_554_151_964_51,
+        -0.084_836_641_254_819_48,
+        0.047_581_064_322_021_34,
+    );
+    base + I::mul_add(z * t, p, t)
+}
+
+#[inline(always)]
+fn arctan_short<I: Isa>(x: f64) -> f64 {
+    with_sign(arctan_quotient_short::<I>(x.abs(), 1.0).abs(), x)
+}
+
 #[inline(always)]
 fn arctan<I: Isa>(x: f64) -> f64 {
     with_sign(arctan_positive::<I>(x.abs()), x)
@@ -120,14 +188,25 @@ fn atan2<I: Isa>(y: f64, x: f64) -> f64 {
     with_sign(sel(is_left, PI - (angle - PI_LO), angle).abs(), y)
 }
 
-unary!(arcsin_f64, arcsin_f32, arcsin, arcsin, "The angle of a sine.", "1", "0.6");
-unary!(arccos_f64, arccos_f32, arccos, arccos, "The angle of a cosine.", "1", "0.6");
-unary!(arctan_f64, arctan_f32, arctan, arctan, "The angle of a tangent.", "1", "0.6");
+#[inline(always)]
+fn atan2_short<I: Isa>(y: f64, x: f64) -> f64 {
+    let (ay, ax) = (y.abs(), x.abs());
+    let is_corner = (ay == f64::INFINITY) & (ax == f64::INFINITY);
+    let is_origin = (ay == 0.0) & (ax == 0.0);
+    let ay = sel(is_corner, 1.0, ay);
+    let angle = arctan_quotient_short::<I>(ay, sel(is_corner | is_origin, 1.0, ax));
+    let is_left = x.to_bits() & SIGN != 0;
+    with_sign(sel(is_left, PI - angle, angle).abs(), y)
+}
+
+unary!(arcsin_f64, arcsin_f32, arcsin, arcsin_short, "The angle of a sine.", "1", "0.6");
+unary!(arccos_f64, arccos_f32, arccos, arccos_short, "The angle of a cosine.", "1", "0.6");
+unary!(arctan_f64, arctan_f32, arctan, arctan_short, "The angle of a tangent.", "1", "0.6");
 binary!(
     atan2_f64,
     atan2_f32,
     atan2,
-    atan2,
+    atan2_short,
     "The angle of the point with ordinate `a` and abscissa `b`.",
     "Within 1.5 ulp.",
     "Within 0.6 ulp."

@@ -4,10 +4,10 @@
 //! `log2` and `log10` multiply that by the reciprocal of the base's logarithm in two parts, `log1p` adds the rounding
 //! error of 1 + x, as in fdlibm (Sun Microsystems, 1993).
 
-use super::exp::{exp, exp_short, exp2};
+use super::exp::{exp, exp_short, exp2, exp2_short};
 use super::num::*;
 use crate::simd::Isa;
-use std::f64::consts::{LN_2, LOG2_E};
+use std::f64::consts::{LOG2_E, LOG10_2, LOG10_E};
 
 /// The bits of sqrt(1/2).
 const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
@@ -16,7 +16,7 @@ const MANTISSA: u64 = (1 << 52) - 1;
 
 /// `x = 2^k * m`, m in [sqrt(1/2), sqrt(2)), for a positive normal number: k, m.
 #[inline(always)]
-fn split_normal(x: f64) -> (f64, f64) {
+pub(super) fn split_normal(x: f64) -> (f64, f64) {
     let bits = x.to_bits().wrapping_add(1.0f64.to_bits() - SQRT_HALF);
     let m = f64::from_bits((bits & MANTISSA) + SQRT_HALF);
     (from_integer(bits >> 52) - 1023.0, m)
@@ -72,12 +72,12 @@ pub(super) fn log<I: Isa>(x: f64) -> f64 {
 #[inline(always)]
 pub(super) fn log_short<I: Isa>(x: f64) -> f64 {
     let (k, m) = split_normal(x);
-    log_special(x, I::mul_add(k, LN_2, log_reduced_short::<I>(m - 1.0)))
+    log_special(x, I::mul_add(k, LN2, log_reduced_short::<I>(m - 1.0)))
 }
 
 /// ln(1 + f) to 36 bits.
 #[inline(always)]
-fn log_reduced_short<I: Isa>(f: f64) -> f64 {
+pub(super) fn log_reduced_short<I: Isa>(f: f64) -> f64 {
     let s = f / (2.0 + f);
     let z = s * s;
     let r =
@@ -129,6 +129,13 @@ fn log10<I: Isa>(x: f64) -> f64 {
     log_special(x, sum + (error + rest))
 }
 
+/// log10 x to 36 bits, for an x that came from an `f32`.
+#[inline(always)]
+fn log10_short<I: Isa>(x: f64) -> f64 {
+    let (k, m) = split_normal(x);
+    log_special(x, I::mul_add(log_reduced_short::<I>(m - 1.0), LOG10_E, k * LOG10_2))
+}
+
 /// log(1 + x + lo) + extra ln 2, for a `lo` far below an ulp of x.
 #[inline(always)]
 pub(super) fn log1p_sum<I: Isa>(x: f64, lo: f64, extra: f64) -> f64 {
@@ -150,6 +157,17 @@ fn log1p<I: Isa>(x: f64) -> f64 {
     log1p_sum::<I>(x, 0.0, 0.0)
 }
 
+/// log(1 + x), to 36 bits, for an x that came from an `f32`.
+#[inline(always)]
+pub(super) fn log1p_short<I: Isa>(x: f64) -> f64 {
+    let u = 1.0 + x;
+    let small = (x > -0.292_893) & (x < 0.414_213);
+    let (k, m) = split_normal(u);
+    let f = sel(small, x, m - 1.0);
+    let y = I::mul_add(sel(small, 0.0, k), LN2, log_reduced_short::<I>(f));
+    sel(x == 0.0, x, log_special(u, y))
+}
+
 /// log(1 + t) for 0 <= t <= 1.
 #[inline(always)]
 fn log1p_unit<I: Isa>(t: f64) -> f64 {
@@ -158,6 +176,13 @@ fn log1p_unit<I: Isa>(t: f64) -> f64 {
     let f = sel(small, t, 0.5 * (t - 1.0));
     let (tail, half_square) = log_reduced::<I>(f);
     sel(small, 0.0, LN2) + (f - (half_square - tail))
+}
+
+/// As [`log1p_unit`], to 36 bits.
+#[inline(always)]
+fn log1p_unit_short<I: Isa>(t: f64) -> f64 {
+    let small = t < 0.414_213;
+    sel(small, 0.0, LN2) + log_reduced_short::<I>(sel(small, t, 0.5 * (t - 1.0)))
 }
 
 /// log(e^a + e^b).
@@ -173,7 +198,7 @@ fn logaddexp<I: Isa>(a: f64, b: f64) -> f64 {
 #[inline(always)]
 fn logaddexp_short<I: Isa>(a: f64, b: f64) -> f64 {
     let (difference, larger) = (-(a - b).abs(), sel(a > b, a, b));
-    let y = larger + log1p_unit::<I>(exp_short::<I>(difference));
+    let y = larger + log1p_unit_short::<I>(exp_short::<I>(difference));
     sel(a == b, a + LN2, sel(difference.is_nan(), difference, y))
 }
 
@@ -185,10 +210,18 @@ fn logaddexp2<I: Isa>(a: f64, b: f64) -> f64 {
     sel(a == b, a + 1.0, sel(difference.is_nan(), difference, y))
 }
 
+/// log2(2^a + 2^b), in `f64` from terms of 32 bits.
+#[inline(always)]
+fn logaddexp2_short<I: Isa>(a: f64, b: f64) -> f64 {
+    let (difference, larger) = (-(a - b).abs(), sel(a > b, a, b));
+    let y = I::mul_add(log1p_unit_short::<I>(exp2_short::<I>(difference)), LOG2_E, larger);
+    sel(a == b, a + 1.0, sel(difference.is_nan(), difference, y))
+}
+
 unary!(log_f64, log_f32, log, log_short, "The natural logarithm.", "1", "0.6");
 unary!(log2_f64, log2_f32, log2, log2_short, "The logarithm to base 2.", "1", "0.6");
-unary!(log10_f64, log10_f32, log10, log10, "The logarithm to base 10.", "1", "0.6");
-unary!(log1p_f64, log1p_f32, log1p, log1p, "log(1 + x), accurate near 0.", "1.5", "0.6");
+unary!(log10_f64, log10_f32, log10, log10_short, "The logarithm to base 10.", "1", "0.6");
+unary!(log1p_f64, log1p_f32, log1p, log1p_short, "log(1 + x), accurate near 0.", "1.5", "0.6");
 binary!(
     logaddexp_f64,
     logaddexp_f32,
@@ -202,7 +235,7 @@ binary!(
     logaddexp2_f64,
     logaddexp2_f32,
     logaddexp2,
-    logaddexp2,
+    logaddexp2_short,
     "log2(2^a + 2^b).",
     "The error is within 1.5 ulp of the larger of |a|, |b| and the result.",
     "The error is within 0.6 ulp of the larger of |a|, |b| and the result."

@@ -6,7 +6,7 @@
 //! exact residue. hypot: the sum of exact squares, scaled.
 
 use super::exp::{exp_short, exp_sum};
-use super::log::{log, split};
+use super::log::{log_reduced_short, split, split_normal};
 use super::num::*;
 use crate::simd::Isa;
 
@@ -83,25 +83,43 @@ fn pow<I: Isa>(x: f64, y: f64) -> f64 {
 /// As [`pow`], for numbers that came from `f32`.
 #[inline(always)]
 fn pow_short<I: Isa>(x: f64, y: f64) -> f64 {
-    pow_special(x, y, exp_short::<I>(bounded_exponent(y) * log::<I>(x.abs())))
+    let (k, m) = split_normal(x.abs());
+    let log = I::mul_add(k, LN2, log_reduced_short::<I>(m - 1.0));
+    pow_special(x, y, exp_short::<I>(bounded_exponent(y) * log))
+}
+
+/// As [`cbrt`], for numbers that came from `f32`.
+#[inline(always)]
+fn cbrt_short<I: Isa>(x: f64) -> f64 {
+    let a = x.abs();
+    let y = inverse_cbrt::<I>(a);
+    let e = I::mul_add(-(a * y), y * y, 1.0);
+    let y = I::mul_add(y * e, 1.0 / 3.0, y);
+    with_sign(sel((a == 0.0) | (a == f64::INFINITY), a, a * y * y).abs(), x)
+}
+
+/// a^(-1/3) within 2e-6, for positive normal numbers.
+#[inline(always)]
+fn inverse_cbrt<I: Isa>(a: f64) -> f64 {
+    /// 4/3 of the upper bits of 1, less what makes the greatest error least.
+    const ESTIMATE: f64 = 1_430_186_164.0;
+    // The upper half of the bits is nearly a multiple of the logarithm: that of a^(-1/3) is a constant minus a third.
+    let upper = from_integer(a.to_bits() >> 32);
+    let estimate = I::mul_add(upper, -1.0 / 3.0, ESTIMATE);
+    let y = f64::from_bits((estimate + TWO_52).to_bits() << 32);
+    // With e = 1 - a y^3, |e| <= 0.11: y (1 - e)^(-1/3) as a series.
+    let e = I::mul_add(-(a * y), y * y, 1.0);
+    I::mul_add(y * e, poly!(I, e, 1.0 / 3.0, 2.0 / 9.0, 14.0 / 81.0, 35.0 / 243.0), y)
 }
 
 #[inline(always)]
 fn cbrt<I: Isa>(x: f64) -> f64 {
     const TWO_54: f64 = (1u64 << 54) as f64;
     const TWO_M18: f64 = 1.0 / (1u64 << 18) as f64;
-    /// 4/3 of the upper bits of 1, less what makes the greatest error least.
-    const ESTIMATE: f64 = 1_430_186_164.0;
     let ax = x.abs();
     let small = ax < f64::MIN_POSITIVE;
     let a = sel(small, ax * TWO_54, ax);
-    // The upper half of the bits is nearly a multiple of the logarithm: that of a^(-1/3) is a constant minus a third.
-    let upper = from_integer(a.to_bits() >> 32);
-    let estimate = I::mul_add(upper, -1.0 / 3.0, ESTIMATE);
-    let y = f64::from_bits((estimate + TWO_52).to_bits() << 32);
-    // Two steps towards a^(-1/3): with e = 1 - a y^3, y (1 - e)^(-1/3) as a series. |e| <= 0.11, then 1e-5.
-    let e = I::mul_add(-(a * y), y * y, 1.0);
-    let y = I::mul_add(y * e, poly!(I, e, 1.0 / 3.0, 2.0 / 9.0, 14.0 / 81.0, 35.0 / 243.0), y);
+    let y = inverse_cbrt::<I>(a);
     let e = I::mul_add(-(a * y), y * y, 1.0);
     let y = I::mul_add(y * e, poly!(I, e, 1.0 / 3.0, 2.0 / 9.0), y);
     // a^(1/3) = a y^2, in 26 bits, and then the rest.
@@ -137,8 +155,8 @@ fn hypot_short<I: Isa>(x: f64, y: f64) -> f64 {
     sel((x.abs() == f64::INFINITY) | (y.abs() == f64::INFINITY), f64::INFINITY, root)
 }
 
-binary!(pow_f64, pow_f32, pow, pow_short, "`a` to the power `b`.", "Within 1 ulp.", "Within 0.6 ulp.");
-unary!(cbrt_f64, cbrt_f32, cbrt, cbrt, "The cube root, also of negative numbers.", "1", "0.6");
+binary!(pow_f64, pow_f32, pow, pow_short, "`a` to the power `b`.", "Within 1.5 ulp.", "Within 0.6 ulp.");
+unary!(cbrt_f64, cbrt_f32, cbrt, cbrt_short, "The cube root, also of negative numbers.", "1", "0.6");
 binary!(
     hypot_f64,
     hypot_f32,
