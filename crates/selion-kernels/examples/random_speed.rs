@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use selion_kernels::random::{self, Indices, Key, Param};
+use selion_kernels::random::{self, Distribution, Indices, Key, Out, Param};
 use selion_kernels::simd;
 
 /// Elements of one tile.
@@ -11,7 +11,7 @@ const TILE: usize = 4096;
 
 fn time(name: &str, mut work: impl FnMut(Indices)) {
     let mut best = f64::INFINITY;
-    for _ in 0..7 {
+    for _ in 0..5 {
         let clock = Instant::now();
         let mut tiles = 0;
         while clock.elapsed().as_millis() < 20 {
@@ -22,7 +22,7 @@ fn time(name: &str, mut work: impl FnMut(Indices)) {
         }
         best = best.min(clock.elapsed().as_nanos() as f64 / (tiles as f64 * TILE as f64));
     }
-    println!("{name:24} {best:8.2} ns");
+    println!("{name:32} {best:8.2} ns");
 }
 
 fn main() {
@@ -39,4 +39,43 @@ fn main() {
     time("normal", |idx| random::normal(key, idx, low, high, black_box(&mut floats)));
     let mut ints = vec![0; TILE];
     time("integers", |idx| random::integers(key, idx, low, high, black_box(&mut ints)));
+    for (name, params) in [
+        ("lognormal", &[0.0, 1.0][..]),
+        ("exponential", &[2.0]),
+        ("laplace", &[0.0, 1.0]),
+        ("logistic", &[0.0, 1.0]),
+        ("gumbel", &[0.0, 1.0]),
+        ("rayleigh", &[1.0]),
+        ("weibull", &[1.5]),
+        ("pareto", &[1.5]),
+        ("power", &[1.5]),
+        ("standard_cauchy", &[]),
+        ("triangular", &[0.0, 0.5, 1.0]),
+        ("standard_gamma", &[2.5]),
+        ("standard_gamma", &[0.5]),
+        ("beta", &[2.0, 3.0]),
+        ("beta", &[0.5, 0.5]),
+        ("chisquare", &[5.0]),
+        ("noncentral_chisquare", &[5.0, 1.0]),
+        ("f", &[4.0, 5.0]),
+        ("standard_t", &[5.0]),
+        ("vonmises", &[0.0, 4.0]),
+        ("wald", &[1.0, 2.0]),
+        ("poisson", &[3.0]),
+        ("poisson", &[100.0]),
+        ("binomial", &[10.0, 0.3]),
+        ("binomial", &[1000.0, 0.3]),
+        ("negative_binomial", &[5.0, 0.4]),
+        ("geometric", &[0.3]),
+        ("hypergeometric", &[50.0, 60.0, 30.0]),
+        ("zipf", &[2.0]),
+        ("logseries", &[0.5]),
+    ] {
+        let Some(dist) = Distribution::from_name(name) else { continue };
+        let params: Vec<Param> = params.iter().map(|x| Param::Scalar(*x)).collect();
+        time(&format!("{name}{:?}", params.iter().map(|x| x.at(0)).collect::<Vec<_>>()), |idx| {
+            let out = if dist.result_is_integer() { Out::I64(&mut ints) } else { Out::F64(&mut floats) };
+            random::fill(dist, key, idx, &params, black_box(out));
+        });
+    }
 }

@@ -52,15 +52,6 @@ impl<'a> Param<'a> {
         self.len() == Some(0)
     }
 
-    /// The parameters of `length` elements from element `first` on.
-    pub(super) fn part(self, first: usize, length: usize) -> Param<'a> {
-        match self {
-            Self::Slice(x) => Self::Slice(&x[first..first + length]),
-            Self::Ints(x) => Self::Ints(&x[first..first + length]),
-            one => one,
-        }
-    }
-
     /// All values, one if they are shared.
     pub(super) fn values(self) -> impl Iterator<Item = f64> + 'a {
         (0..self.len().unwrap_or(1)).map(move |k| self.at(k))

@@ -4,6 +4,8 @@
 //! product of 64 random bits and the range. It is exact: the rare products that would bring a bias are rejected and
 //! drawn again, from the element's [`Stream`].
 
+use std::marker::PhantomData;
+
 use super::param::affine;
 use super::philox::{Indices, Key, Stream, bits64, bits64_at, bits64_body};
 use super::{BLOCK, Param};
@@ -41,23 +43,43 @@ impl Loop for Random<'_> {
     }
 }
 
-struct Open<'a>(Random<'a>);
+/// How a number is made of a uniform one in (0, 1). Implementations mark `value` as `#[inline(always)]`.
+pub(super) trait Formula {
+    /// The number for u.
+    fn value(u: f64) -> f64;
+}
 
-impl Loop for Open<'_> {
+struct Computed<'a, F>(Random<'a>, PhantomData<F>);
+
+impl<F: Formula> Loop for Computed<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Random { key, draw, idx, out } = self.0;
         for (b, block) in out.chunks_mut(BLOCK).enumerate() {
             bits64_body(key, draw, idx.skip(b * BLOCK), bytemuck::cast_slice_mut(block));
-            block.iter_mut().for_each(|x| *x = open(x.to_bits()));
+            block.iter_mut().for_each(|x| *x = F::value(open(x.to_bits())));
         }
+    }
+}
+
+/// Numbers made by a formula of draw number `draw`.
+pub(super) fn computed<F: Formula>(key: Key, draw: u32, idx: Indices, out: &mut [f64]) {
+    dispatch(Computed::<F>(Random { key, draw, idx, out }, PhantomData));
+}
+
+struct Identity;
+
+impl Formula for Identity {
+    #[inline(always)]
+    fn value(u: f64) -> f64 {
+        u
     }
 }
 
 /// Uniform numbers in (0, 1) from draw number `draw`.
 pub(super) fn opens(key: Key, draw: u32, idx: Indices, out: &mut [f64]) {
-    dispatch(Open(Random { key, draw, idx, out }));
+    computed::<Identity>(key, draw, idx, out);
 }
 
 /// Uniform numbers in [0, 1), multiples of 2^-53.
