@@ -12,7 +12,8 @@
 //! of uniforms approach for generating discrete random variates", Journal of Computational and Applied Mathematics 31
 //! (1990).
 
-use super::gamma::plain_gammas;
+use super::exponential::standard_exponential;
+use super::gamma::{DRAWS, plain_gammas};
 use super::param::{Param, Prepared};
 use super::philox::{Indices, Key, Stream};
 use super::special::{ln_binomial, ln_poisson};
@@ -23,6 +24,30 @@ use super::{BLOCK, MAX_LAM};
 const LANE: u8 = 100;
 /// Below this a probability cannot change the place of a uniform number any more.
 const NEGLIGIBLE: f64 = 1.0 / (1_u64 << 60) as f64;
+
+/// 1 / k, to search without divisions. A search is over long before its end: the mean is below 10.
+const RECIPROCALS: [f64; 256] = {
+    let mut table = [0.0; 256];
+    let mut k = 1;
+    while k < 256 {
+        table[k] = 1.0 / k as f64;
+        k += 1;
+    }
+    table
+};
+
+/// The count whose share of (0, 1) holds `u`: the probability of 0 is `none`, and `ratio(k)` / k that of k relative to
+/// that of k - 1. The probabilities fall beyond `mean`.
+#[inline(always)]
+fn search(u: f64, none: f64, mean: f64, ratio: impl Fn(f64) -> f64) -> f64 {
+    let (mut left, mut p, mut k) = (u, none, 0_u8);
+    while left > p && (p > NEGLIGIBLE || f64::from(k) < mean) && k < u8::MAX {
+        left -= p;
+        k += 1;
+        p *= ratio(f64::from(k)) * RECIPROCALS[usize::from(k)];
+    }
+    f64::from(k)
+}
 
 /// A distribution of counts, ready to be drawn from.
 trait Sampler {
@@ -86,15 +111,7 @@ impl Sampler for Poisson {
     fn attempt(&self, u: f64, v: f64) -> Option<i64> {
         match *self {
             Self::Zero => Some(0),
-            Self::Search { lam, none } => {
-                let (mut left, mut p, mut k) = (u, none, 0.0);
-                while left > p && (p > NEGLIGIBLE || k < lam) {
-                    left -= p;
-                    k += 1.0;
-                    p *= lam / k;
-                }
-                Some(k as i64)
-            }
+            Self::Search { lam, none } => Some(search(u, none, lam, |_| lam) as i64),
             Self::Reject { lam, a, b, inverse_alpha, v_r } => {
                 let u = u - 0.5;
                 let us = 0.5 - u.abs();
@@ -191,15 +208,7 @@ impl Sampler for Binomial {
         let Self { n, p, .. } = *self;
         let k = match self.method {
             Method::Fixed(k) => k,
-            Method::Search { none, ratio, mean } => {
-                let (mut left, mut p, mut k) = (u, none, 0.0);
-                while left > p && k < n && (p > NEGLIGIBLE || k < mean) {
-                    left -= p;
-                    k += 1.0;
-                    p *= ratio * ((n - k + 1.0) / k);
-                }
-                k
-            }
+            Method::Search { none, ratio, mean } => search(u, none, mean, |k| ratio * (n + 1.0 - k)),
             Method::Reject { a, b, c, alpha, v_r, ln_mode } => {
                 let u = u - 0.5;
                 let us = 0.5 - u.abs();
@@ -228,25 +237,31 @@ pub fn binomial(key: Key, idx: Indices, n: Param, p: Param, out: &mut [i64]) {
 /// Failures before the success number `n`, with probability `p` of a success. `n` need not be whole.
 pub fn negative_binomial(key: Key, idx: Indices, n: Param, p: Param, out: &mut [i64]) {
     let mut prepared = Prepared::new();
-    let mut means = [0.0; BLOCK];
+    let (mut means, mut u, mut v) = ([0.0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
     for (b, block) in out.chunks_mut(BLOCK).enumerate() {
         let first = b * BLOCK;
-        plain_gammas(key, 0, idx.skip(first), |j| n.at(first + j), &mut means[..block.len()]);
+        let idx = idx.skip(first);
+        plain_gammas(key, 0, idx, |j| n.at(first + j), &mut means[..block.len()]);
+        opens(key, DRAWS, idx, &mut u[..block.len()]);
+        opens(key, DRAWS + 1, idx, &mut v[..block.len()]);
         for (j, x) in block.iter_mut().enumerate() {
             let p = p.at(first + j);
-            *x = poisson_at(&mut prepared, means[j] * ((1.0 - p) / p), key, idx.at(first + j));
+            let sampler = prepared.get(means[j] * ((1.0 - p) / p), Poisson::new);
+            *x = sampler.sample(u[j], v[j], || Stream::with_lane(key, idx.at(j), LANE));
         }
     }
 }
 
 /// Trials up to the first success, with probability `p` of a success. At most `i64::MAX`.
 pub fn geometric(key: Key, idx: Indices, p: Param, out: &mut [i64]) {
-    let mut uniforms = [0.0; BLOCK];
+    let mut prepared = Prepared::new();
+    let mut times = [0.0; BLOCK];
     for (b, block) in out.chunks_mut(BLOCK).enumerate() {
-        opens(key, 0, idx.skip(b * BLOCK), &mut uniforms[..block.len()]);
+        standard_exponential(key, idx.skip(b * BLOCK), &mut times[..block.len()]);
         for (j, x) in block.iter_mut().enumerate() {
-            let failure = (-p.at(b * BLOCK + j)).ln_1p();
-            *x = ((uniforms[j].ln() / failure).ceil() as i64).max(1);
+            // A number of trials without success has the distribution of a time rounded up, at this rate.
+            let rate = *prepared.get(p.at(b * BLOCK + j), |p| -(-p).ln_1p());
+            *x = ((times[j] / rate).ceil() as i64).max(1);
         }
     }
 }

@@ -17,7 +17,7 @@ use super::philox::{Indices, Key, Stream};
 use super::uniform::opens;
 
 /// Draw numbers that [`gammas`] needs, so the next one must be called with a `draw` that is larger by this.
-const DRAWS: u32 = 3;
+pub(super) const DRAWS: u32 = 3;
 
 /// Marsaglia and Tsang's constants of a shape.
 struct Shape {
