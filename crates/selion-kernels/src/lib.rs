@@ -3,5 +3,6 @@
 //! [`simd`] chooses the instruction set; [`math`] and [`random`] work on slices of numbers and know nothing of chunks.
 
 pub mod math;
+pub mod program;
 pub mod random;
 pub mod simd;

@@ -85,7 +85,11 @@ pub(crate) fn geometry(axes: impl Iterator<Item = Axis>, inputs: usize, operands
 impl Geometry {
     /// Calls `visit(base offsets, rows, columns, first)` for each tile; `first` says that every axis that does not move
     /// operand `k` (for `k` in `still`) is at its start, so that an accumulator is met for the first time.
-    pub(crate) fn walk<E>(&self, base: &[isize], mut visit: impl FnMut(&Position<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn walk<E>(
+        &self,
+        base: &[isize],
+        mut visit: impl FnMut(&Position<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut index: SmallVec<[usize; 4]> = SmallVec::from_elem(0, self.outer.len());
         let mut outer_base: Strides = base.into();
         loop {

@@ -8,12 +8,12 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use selion_core::{Buffer, Chunk, DType, Dims, Element, Scalar, Steps};
+use selion_core::{Buffer, Chunk, DType, Dims, Scalar, Steps};
 use smallvec::SmallVec;
 
 use super::geometry::{Axis, Geometry, Position, Strides, TILE, axis_order, geometry};
 use super::ir::{Affine, Instr, Output, Program, Reg, args_of};
-use super::loops::{Arg, Kernel, LoopError, cast_kernel, kernel, scale_time, time_factor};
+use super::loops::{Arg, Kernel, LoopError, TimeFactor, cast_kernel, kernel, scale_time, time_factor};
 use super::reduce::{Accumulators, Place, Tile};
 use crate::random::{Distribution, Indices, Key, Out, Param, fill};
 
@@ -27,7 +27,7 @@ enum Operand {
 
 enum Work {
     Loop(Kernel),
-    ScaleTime(super::loops::TimeFactor),
+    ScaleTime(TimeFactor),
     Index { slot: usize },
     Random { distribution: Distribution, key: Key, slot: usize },
 }
@@ -74,8 +74,7 @@ pub(crate) fn plan(instrs: &[(Instr, DType)], outputs: &[Output]) -> Plan {
             }
         }
     }
-    let mut plan =
-        Plan { steps: vec![], operands: vec![], constants: vec![], temporaries: 0, input_dtypes: vec![] };
+    let mut plan = Plan { steps: vec![], operands: vec![], constants: vec![], temporaries: 0, input_dtypes: vec![] };
     let mut free: Vec<usize> = Vec::new();
     for (at, (instr, dtype)) in instrs.iter().enumerate() {
         let operand = match instr {
@@ -95,10 +94,8 @@ pub(crate) fn plan(instrs: &[(Instr, DType)], outputs: &[Output]) -> Plan {
                     plan.temporaries += 1;
                     plan.temporaries - 1
                 });
-                let args: SmallVec<[(Operand, DType); 3]> = args_of(instr)
-                    .iter()
-                    .map(|arg| (plan.operands[arg.index()], instrs[arg.index()].1))
-                    .collect();
+                let args: SmallVec<[(Operand, DType); 3]> =
+                    args_of(instr).iter().map(|arg| (plan.operands[arg.index()], instrs[arg.index()].1)).collect();
                 let stored = |output: &Output| matches!(output, Output::Store(reg) if reg.index() == at);
                 let output = if uses[at] == 1 { outputs.iter().position(stored) } else { None };
                 let work = work(instr, &args, *dtype);
@@ -123,8 +120,7 @@ pub(crate) fn plan(instrs: &[(Instr, DType)], outputs: &[Output]) -> Plan {
 fn work(instr: &Instr, args: &[(Operand, DType)], dtype: DType) -> Work {
     match instr {
         Instr::Apply { op, .. } => {
-            let signature =
-                super::Signature { args: args.iter().map(|(_, dtype)| *dtype).collect(), result: dtype };
+            let signature = super::Signature { args: args.iter().map(|(_, dtype)| *dtype).collect(), result: dtype };
             Work::Loop(kernel(*op, &signature).unwrap_or(missing))
         }
         Instr::Cast(_) => match (cast_kernel(args[0].1, dtype), time_factor(args[0].1, dtype)) {
@@ -226,8 +222,7 @@ impl Program {
             let mut tiles = take_tiles(self.plan.temporaries + inputs.len());
             let result = walk.walk(&base, |position| {
                 let (temporaries, gathered) = tiles.split_at_mut(self.plan.temporaries);
-                Frame { program: self, walk: &walk, position, inputs, indices, temporaries, gathered }
-                    .run(&mut targets)
+                Frame { program: self, walk: &walk, position, inputs, indices, temporaries, gathered }.run(&mut targets)
             });
             TILES.set(tiles);
             result?;
@@ -251,9 +246,7 @@ impl Program {
     fn target(&self, output: &Output, layout: &Layout) -> Target {
         match output {
             Output::Store(reg) => Target::Block(Buffer::scratch(layout.len() * self.dtype(*reg).size())),
-            Output::Reduce { op, value, .. } => {
-                Target::State(Accumulators::new(*op, self.dtype(*value), layout.len()))
-            }
+            Output::Reduce { op, value, .. } => Target::State(Accumulators::new(*op, self.dtype(*value), layout.len())),
         }
     }
 }
@@ -336,10 +329,11 @@ impl Frame<'_> {
                     Ok(())
                 }
                 Work::Random { distribution, key, slot } => {
-                    self.fill_random(*distribution, *key, *slot, &args, out);
+                    self.fill_random(*distribution, *key, *slot, &args, &step.args, out);
                     Ok(())
                 }
             };
+            drop(args);
             if in_place.is_none() {
                 self.temporaries[step.to] = temporary;
             }
@@ -430,7 +424,15 @@ impl Frame<'_> {
         }
     }
 
-    fn fill_random(&self, distribution: Distribution, key: Key, slot: usize, args: &[Arg<'_>], out: &mut [u8]) {
+    fn fill_random(
+        &self,
+        distribution: Distribution,
+        key: Key,
+        slot: usize,
+        args: &[Arg<'_>],
+        dtypes: &[(Operand, DType)],
+        out: &mut [u8],
+    ) {
         let operand = self.inputs.len() + slot;
         let (row, column) = self.strides(operand);
         let start = self.indices[slot].offset + self.position.base[operand] as i64;
@@ -439,9 +441,11 @@ impl Frame<'_> {
             let part = r * columns..(r + 1) * columns;
             let params: SmallVec<[Param<'_>; 3]> = args
                 .iter()
-                .map(|arg| match arg {
+                .zip(dtypes)
+                .map(|(arg, (_, dtype))| match arg {
                     Arg::Scalar(value) if value.dtype() == DType::I64 => Param::Int(value.get()),
                     Arg::Scalar(value) => Param::Scalar(value.get()),
+                    Arg::Tile(bytes) if *dtype == DType::I64 => Param::Ints(&bytemuck::cast_slice(bytes)[part.clone()]),
                     Arg::Tile(bytes) => Param::Slice(&bytemuck::cast_slice(bytes)[part.clone()]),
                 })
                 .collect();
@@ -547,4 +551,3 @@ fn gather<W: bytemuck::Pod>(from: &[u8], plane: Plane, tile: &mut [u8]) {
         }
     }
 }
-

@@ -72,7 +72,9 @@ pub enum OpError {
         dtypes: Vec<DType>,
     },
     /// NumPy's own words for `True - True` and `-True`.
-    #[error("numpy boolean {op}, the `-` operator, is not supported, use the bitwise_xor, the `^` operator, or the logical_xor function instead.")]
+    #[error(
+        "numpy boolean {op}, the `-` operator, is not supported, use the bitwise_xor, the `^` operator, or the logical_xor function instead."
+    )]
     Boolean {
         /// `subtract` or `negative`.
         op: &'static str,
@@ -190,8 +192,7 @@ impl Op {
         use DType::{DateTime, TimeDelta};
         use Op::*;
         let finer = |a: TimeUnit, b: TimeUnit| a.max(b);
-        let signature =
-            |args: &[DType], result: DType| Some(Signature { args: SmallVec::from_slice(args), result });
+        let signature = |args: &[DType], result: DType| Some(Signature { args: SmallVec::from_slice(args), result });
         match (self, dtypes) {
             (Isnat, [time]) => signature(&[*time], DType::Bool),
             (Isfinite | Isinf | Isnan, [time]) => signature(&[*time], DType::Bool),

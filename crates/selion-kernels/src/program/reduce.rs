@@ -293,8 +293,12 @@ macro_rules! folds {
 }
 
 macro_rules! acc_type {
-    (same, $T:ty) => { $T };
-    ($Acc:ty, $T:ty) => { $Acc };
+    (same, $T:ty) => {
+        $T
+    };
+    ($Acc:ty, $T:ty) => {
+        $Acc
+    };
 }
 
 /// Whether a complex number has a NaN part.
@@ -631,8 +635,7 @@ fn merge(op: ReduceOp, dtype: DType, buffers: &mut SmallVec<[Buffer; 3]>, state:
                 start..start + chunk.nbytes()
             };
             let index = state.get(1).map_or(&[][..], |chunk| &chunk.buffer().bytes()[bytes(chunk)]);
-            let tile =
-                Tile { values: &state[0].buffer().bytes()[bytes(&state[0])], index, rows: 1, columns: len };
+            let tile = Tile { values: &state[0].buffer().bytes()[bytes(&state[0])], index, rows: 1, columns: len };
             let (_, add) = start(op, op.state_dtypes(dtype)[0], 0);
             if len > 0 {
                 merge_arg_or_fold(op, add, buffers, &tile);
@@ -641,12 +644,7 @@ fn merge(op: ReduceOp, dtype: DType, buffers: &mut SmallVec<[Buffer; 3]>, state:
     }
 }
 
-fn merge_arg_or_fold(
-    op: ReduceOp,
-    add: fn(&mut [Buffer], &Tile<'_>, Place),
-    buffers: &mut [Buffer],
-    tile: &Tile<'_>,
-) {
+fn merge_arg_or_fold(op: ReduceOp, add: fn(&mut [Buffer], &Tile<'_>, Place), buffers: &mut [Buffer], tile: &Tile<'_>) {
     let place = Place { at: 0, row_step: 0, column_step: 1, first: false };
     if !op.takes_index() {
         return add(buffers, tile, place);

@@ -182,7 +182,9 @@ fn select<W: bytemuck::Pod>(args: &[Arg<'_>], out: &mut [u8]) -> Result<(), Loop
     };
     let slice = bytemuck::cast_slice::<u8, W>;
     match (args[1], args[2]) {
-        (Arg::Tile(x), Arg::Tile(y)) => dispatch(Select { condition, x: &slice(x)[..out.len()], y: &slice(y)[..out.len()], out }),
+        (Arg::Tile(x), Arg::Tile(y)) => {
+            dispatch(Select { condition, x: &slice(x)[..out.len()], y: &slice(y)[..out.len()], out })
+        }
         (Arg::Tile(x), Arg::Scalar(y)) => dispatch(Select { condition, x: &slice(x)[..out.len()], y: word(y), out }),
         (Arg::Scalar(x), Arg::Tile(y)) => dispatch(Select { condition, x: word(x), y: &slice(y)[..out.len()], out }),
         (Arg::Scalar(x), Arg::Scalar(y)) => dispatch(Select { condition, x: word(x), y: word(y), out }),

@@ -122,7 +122,12 @@ pub(crate) fn binary<F: Map2>(args: &[Arg<'_>], out: &mut [u8]) -> Result<(), Lo
     let expression = PhantomData::<F>;
     match (args[0], args[1]) {
         (Arg::Tile(a), Arg::Tile(b)) => {
-            dispatch(Each2 { a: bytemuck::cast_slice::<_, F::Left>(a), b: bytemuck::cast_slice::<_, F::Right>(b), out, expression });
+            dispatch(Each2 {
+                a: bytemuck::cast_slice::<_, F::Left>(a),
+                b: bytemuck::cast_slice::<_, F::Right>(b),
+                out,
+                expression,
+            });
         }
         (Arg::Tile(a), Arg::Scalar(b)) => {
             dispatch(Each2 { a: bytemuck::cast_slice::<_, F::Left>(a), b: Same(b.get::<F::Right>()), out, expression });
@@ -137,9 +142,15 @@ pub(crate) fn binary<F: Map2>(args: &[Arg<'_>], out: &mut [u8]) -> Result<(), Lo
 
 /// The Rust type of a result: `same` as the argument, `bool`, or a named type.
 macro_rules! result_type {
-    (same, $T:ty) => { $T };
-    (bool, $T:ty) => { selion_core::B8 };
-    ($Out:ty, $T:ty) => { $Out };
+    (same, $T:ty) => {
+        $T
+    };
+    (bool, $T:ty) => {
+        selion_core::B8
+    };
+    ($Out:ty, $T:ty) => {
+        $Out
+    };
 }
 pub(crate) use result_type;
 

@@ -12,8 +12,9 @@ mod float;
 mod functor;
 mod time;
 
-pub(crate) use cast::cast_kernel;
-pub(crate) use functor::{Arg, Kernel, LoopError};
+pub(crate) use cast::{TimeFactor, cast_kernel, scale_time, time_factor};
+pub use functor::LoopError;
+pub(crate) use functor::{Arg, Kernel};
 
 use super::op::{Op, Signature};
 
