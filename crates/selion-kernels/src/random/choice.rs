@@ -103,7 +103,7 @@ impl Weights {
             // The compensated sum may go down by a rounding error; a table must not.
             cumulative.push(cumulative.last().map_or(sum, |last| last.max(sum)));
         }
-        if !((sum - 1.0).abs() <= f64::EPSILON.sqrt()) {
+        if sum.is_nan() || (sum - 1.0).abs() > f64::EPSILON.sqrt() {
             return Err(WeightError::Sum);
         }
         let total = cumulative[cumulative.len() - 1];

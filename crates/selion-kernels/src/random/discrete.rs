@@ -57,10 +57,10 @@ trait Sampler {
     /// The count for two uniform numbers, or if these are rejected for further ones.
     #[inline(always)]
     fn sample(&self, u: f64, v: f64, stream: impl FnOnce() -> Stream) -> i64 {
-        self.attempt(u, v).unwrap_or_else(|| self.from_stream(&mut stream()))
+        self.attempt(u, v).unwrap_or_else(|| self.draw_from(&mut stream()))
     }
 
-    fn from_stream(&self, stream: &mut Stream) -> i64 {
+    fn draw_from(&self, stream: &mut Stream) -> i64 {
         loop {
             let u = stream.next_open();
             if let Some(count) = self.attempt(u, stream.next_open()) {
@@ -130,7 +130,7 @@ impl Sampler for Poisson {
 
 /// A Poisson number of mean `lam` from the element's stream.
 pub(super) fn poisson_at(prepared: &mut Prepared<f64, Poisson>, lam: f64, key: Key, index: u64) -> i64 {
-    prepared.get(lam, Poisson::new).from_stream(&mut Stream::with_lane(key, index, LANE))
+    prepared.get(lam, Poisson::new).draw_from(&mut Stream::with_lane(key, index, LANE))
 }
 
 /// Counts for all elements: `sampler` gives that of element k.

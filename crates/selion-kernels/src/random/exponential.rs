@@ -10,11 +10,11 @@ use super::log::ln;
 use super::param::{affine, map_with, scaled};
 use super::philox::{Indices, Key};
 use super::uniform::{Formula, computed, opens};
+use crate::simd::{Isa, Loop, dispatch};
 
 struct Exponential;
 struct Laplace;
 struct Logistic;
-struct Gumbel;
 struct Rayleigh;
 
 impl Formula for Exponential {
@@ -40,17 +40,21 @@ impl Formula for Logistic {
     }
 }
 
-impl Formula for Gumbel {
-    #[inline(always)]
-    fn value(u: f64) -> f64 {
-        -ln(-ln(u))
-    }
-}
-
 impl Formula for Rayleigh {
     #[inline(always)]
     fn value(u: f64) -> f64 {
         (-2.0 * ln(u)).sqrt()
+    }
+}
+
+/// x = -ln(x). Two logarithms in one loop would not be vectorised.
+struct MinusLn<'a>(&'a mut [f64]);
+
+impl Loop for MinusLn<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        self.0.iter_mut().for_each(|x| *x = -ln(*x));
     }
 }
 
@@ -79,7 +83,8 @@ pub fn logistic(key: Key, idx: Indices, loc: Param, scale: Param, out: &mut [f64
 
 /// Gumbel numbers, the extreme value distribution of type I, with mode `loc`.
 pub fn gumbel(key: Key, idx: Indices, loc: Param, scale: Param, out: &mut [f64]) {
-    computed::<Gumbel>(key, 0, idx, out);
+    standard_exponential(key, idx, out);
+    dispatch(MinusLn(out));
     affine(out, loc, scale);
 }
 

@@ -76,7 +76,7 @@ pub fn vonmises(key: Key, idx: Indices, mu: Param, kappa: Param, out: &mut [f64]
 }
 
 fn von_mises_around_zero(kappa: f64, stream: &mut Stream) -> f64 {
-    if !(kappa >= 0.0) {
+    if kappa.is_nan() || kappa < 0.0 {
         return f64::NAN;
     }
     if kappa < 1e-8 {

@@ -23,8 +23,11 @@ mod discrete;
 mod distribution;
 mod exponential;
 mod gamma;
+#[expect(clippy::excessive_precision, reason = "coefficients as they were published")]
 mod heavy;
+#[expect(clippy::excessive_precision, reason = "coefficients as they were published")]
 mod log;
+#[expect(clippy::excessive_precision, reason = "coefficients as they were published")]
 mod normal;
 mod param;
 mod philox;

@@ -170,11 +170,13 @@ impl Tails {
         for (k, q) in block.iter().enumerate() {
             // `count` is below `BLOCK`, as it is at most `k`. The remainder spares a check of that.
             self.places[count % BLOCK] = k as u16;
-            self.offsets[count % BLOCK] = *q;
             count += usize::from(q.abs() > WIDTH);
         }
+        for (place, q) in self.places[..count].iter().zip(&mut self.offsets) {
+            *q = block[usize::from(*place)];
+        }
         block.iter_mut().for_each(|q| *q = middle(*q));
-        // Whole vectors only: what lies beyond the last tail is computed in vain.
+        // Whole vectors only: what lies beyond the last tail is an old one, computed in vain.
         let end = count.next_multiple_of(16).min(BLOCK);
         for (x, q) in self.found[..end].iter_mut().zip(&self.offsets[..end]) {
             *x = tail(0.5 - q.abs());
@@ -246,7 +248,8 @@ mod tests {
     fn loop_agrees_with_the_function() {
         for length in [1, 31, BLOCK] {
             // Mostly tails, as no random numbers are.
-            let offset = |k: usize| (k as f64 / BLOCK as f64).powf(0.1) * 0.499 * if k % 3 == 0 { -1.0 } else { 1.0 };
+            let offset =
+                |k: usize| (k as f64 / BLOCK as f64).powf(0.1) * 0.499 * if k.is_multiple_of(3) { -1.0 } else { 1.0 };
             let mut block: Vec<f64> = (0..length).map(offset).collect();
             block[0] = 0.5 - 1e-13;
             let expected: Vec<f64> = block.iter().map(|q| quantile(q + 0.5)).collect();

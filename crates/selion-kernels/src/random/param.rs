@@ -52,6 +52,11 @@ impl<'a> Param<'a> {
         self.len() == Some(0)
     }
 
+    /// A shared integer as a number.
+    fn simplified(self) -> Self {
+        if let Self::Int(x) = self { Self::Scalar(x as f64) } else { self }
+    }
+
     /// All values, one if they are shared.
     pub(super) fn values(self) -> impl Iterator<Item = f64> + 'a {
         (0..self.len().unwrap_or(1)).map(move |k| self.at(k))
@@ -92,7 +97,7 @@ pub(super) fn affine(out: &mut [f64], loc: Param, scale: Param) {
     for param in [loc, scale] {
         assert!(param.len().is_none_or(|length| length == out.len()), "a parameter's length is not that of the tile");
     }
-    dispatch(Affine { out, loc, scale });
+    dispatch(Affine { out, loc: loc.simplified(), scale: scale.simplified() });
 }
 
 /// x = scale * x.

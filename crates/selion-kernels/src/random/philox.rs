@@ -13,7 +13,7 @@
 //! | user       | word 0, 1        | word 2          | word 3                                  |
 //! |------------|------------------|-----------------|-----------------------------------------|
 //! | [`bits64`] | element index / 2 | draw            | 0                                       |
-//! | [`Stream`] | element index    | block, low half | lane + 1, and block's high half << 8    |
+//! | [`Stream`] | element index    | block, low half | lane + 1, and block's high half << 9    |
 //!
 //! so that two neighbouring elements share a block in [`bits64`], one half each, while a [`Stream`] uses whole blocks.
 
@@ -173,7 +173,6 @@ impl Stream {
 
     /// One of several independent streams of element `index`.
     pub fn with_lane(key: Key, index: u64, lane: u8) -> Self {
-        assert!(lane < u8::MAX, "lanes are numbered from 0 to 254");
         Self { key, index, lane, block: 0, kept: None }
     }
 
@@ -183,7 +182,7 @@ impl Stream {
         if let Some(bits) = self.kept.take() {
             return bits;
         }
-        let domain = u64::from(self.lane) + 1 | self.block >> 32 << 8;
+        let domain = (u64::from(self.lane) + 1) | ((self.block >> 32) << 9);
         let [bits, kept] = halves([self.index, self.index >> 32, self.block, domain], self.key);
         self.block += 1;
         self.kept = Some(kept);

@@ -180,11 +180,11 @@ pub fn triangular(key: Key, idx: Indices, left: Param, mode: Param, right: Param
         let (left, mode, right) = (left.at(k), mode.at(k), right.at(k));
         let base = right - left;
         let below = mode - left;
-        *x = if *x <= below / base {
-            left + (*x * below * base).sqrt()
-        } else {
-            right - ((1.0 - *x) * (right - mode) * base).sqrt()
-        };
+        // Chosen without a branch, which could not be predicted.
+        let rising = *x * base <= below;
+        let part = if rising { *x * below } else { (1.0 - *x) * (right - mode) };
+        let distance = (part * base).sqrt();
+        *x = if rising { left + distance } else { right - distance };
     }
 }
 
