@@ -1,8 +1,8 @@
 //! `sinh`, `cosh`, `tanh` and their inverses.
 //!
 //! With x = n ln 2 + r: sinh x = (2^n - 2^-n) / 2 cosh r + (2^n + 2^-n) / 2 sinh r, and cosh x the other way round,
-//! without cancellation; tanh is their quotient. The inverses are expressed by `log1p`, as in
-//! fdlibm (Sun Microsystems, 1993), and hand the rounding error of their argument on to `log1p`.
+//! without cancellation; tanh is their quotient. The inverses are expressed by `log1p`, as in fdlibm (Sun
+//! Microsystems, 1993), and hand the rounding error of their argument on to it.
 //!
 //! Measured against 140-bit arithmetic on 10^4 to 10^5 random arguments, greatest error in ulp:
 //! `sinh` 1.63, `cosh` 1.51, `tanh` 1.99, `arcsinh` 1.10, `arccosh` 1.49, `arctanh` 1.22; in `f32` 0.51.

@@ -1,8 +1,10 @@
 //! Logarithms: `log`, `log2`, `log10`, `log1p`, `logaddexp`, `logaddexp2`.
 //!
-//! x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f), log(1 + f) = f - f^2/2 + s (f^2/2 + R(s^2)).
+//! x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f),
+//! log(1 + f) = f - f^2/2 + s (f^2/2 + R(s^2)).
 //! `log2` and `log10` multiply that by the reciprocal of the base's logarithm in two parts, `log1p` adds the rounding
 //! error of 1 + x, as in fdlibm (Sun Microsystems, 1993).
+//! `logaddexp` is the larger argument plus log(1 + e^-difference).
 //!
 //! Measured against 140-bit arithmetic on 10^4 to 10^5 random arguments, greatest error in ulp:
 //! `log` 0.77, `log2` 0.78, `log10` 0.65, `log1p` 0.77; in `f32` 0.51.
@@ -231,7 +233,7 @@ binary!(
     logaddexp,
     logaddexp_short,
     "log(e^a + e^b).",
-    "The error is within 1.5 ulp of the larger of |a|, |b| and the result.",
+    "The error is within 2 ulp of the larger of |a|, |b| and the result.",
     "The error is within 0.6 ulp of the larger of |a|, |b| and the result."
 );
 binary!(
@@ -240,6 +242,6 @@ binary!(
     logaddexp2,
     logaddexp2_short,
     "log2(2^a + 2^b).",
-    "The error is within 1.5 ulp of the larger of |a|, |b| and the result.",
+    "The error is within 2 ulp of the larger of |a|, |b| and the result.",
     "The error is within 0.6 ulp of the larger of |a|, |b| and the result."
 );

@@ -188,7 +188,10 @@ macro_rules! poly {
 
 /// The slice functions of a function of one number: names, bodies (`f64` to `f64`), documentation.
 macro_rules! unary {
-    ($wide:ident, $narrow:ident, $wide_body:ident, $narrow_body:ident, $doc:expr, $wide_error:literal, $narrow_error:literal) => {
+    (
+        $wide:ident, $narrow:ident, $wide_body:ident, $narrow_body:ident,
+        $doc:expr, $wide_error:literal, $narrow_error:literal
+    ) => {
         #[doc = concat!($doc, " Within ", $wide_error, " ulp.")]
         pub fn $wide(x: &[f64], out: &mut [f64]) {
             struct Work<'a>(&'a [f64], &'a mut [f64]);
@@ -223,7 +226,10 @@ macro_rules! unary {
 
 /// As [`unary`], for functions of two numbers.
 macro_rules! binary {
-    ($wide:ident, $narrow:ident, $wide_body:ident, $narrow_body:ident, $doc:expr, $wide_error:literal, $narrow_error:literal) => {
+    (
+        $wide:ident, $narrow:ident, $wide_body:ident, $narrow_body:ident,
+        $doc:expr, $wide_error:literal, $narrow_error:literal
+    ) => {
         #[doc = concat!($doc, " ", $wide_error)]
         pub fn $wide(a: &[f64], b: &[f64], out: &mut [f64]) {
             struct Work<'a>(&'a [f64], &'a [f64], &'a mut [f64]);

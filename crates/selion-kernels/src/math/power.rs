@@ -1,7 +1,7 @@
 //! `pow`, `cbrt`, `hypot`.
 //!
-//! x^y = e^(y ln |x|), with the logarithm and the product in two parts each (about 100 bits), then signs and special
-//! values as C99 Annex F.9.4.4. cbrt: series steps for x^(-1/3) from an estimate in the exponent bits
+//! x^y = e^(y ln |x|), with the logarithm and the product in two parts each (right to about 66 bits), then signs
+//! and special values as C99 Annex F.9.4.4. cbrt: series steps for x^(-1/3) from an estimate in the exponent bits
 //! (Y. Moroz et al., "Fast calculation of cube and inverse cube roots", 2021), then one correction of the root by its
 //! exact residue. hypot: the sum of exact squares, scaled.
 //!
