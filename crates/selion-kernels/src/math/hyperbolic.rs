@@ -5,7 +5,7 @@
 //! Microsystems, 1993), and hand the rounding error of their argument on to it.
 //!
 //! Measured against 140-bit arithmetic on 10^4 to 10^5 random arguments, greatest error in ulp:
-//! `sinh` 1.63, `cosh` 1.51, `tanh` 1.99, `arcsinh` 1.10, `arccosh` 1.49, `arctanh` 1.22; in `f32` 0.51.
+//! `sinh` 1.69, `cosh` 1.51, `tanh` 1.99, `arcsinh` 1.10, `arccosh` 1.49, `arctanh` 1.22; in `f32` 0.51.
 
 use super::exp::reduce_sum;
 use super::log::{log1p_short, log1p_sum};

@@ -7,7 +7,7 @@
 //! `logaddexp` is the larger argument plus log(1 + e^-difference).
 //!
 //! Measured against 140-bit arithmetic on 10^4 to 10^5 random arguments, greatest error in ulp:
-//! `log` 0.77, `log2` 0.78, `log10` 0.65, `log1p` 0.77; in `f32` 0.51.
+//! `log` 0.78, `log2` 0.78, `log10` 0.65, `log1p` 0.77, `logaddexp` 1.75, `logaddexp2` 2.03; in `f32` 0.51.
 
 use super::exp::{exp, exp_short, exp2, exp2_short};
 use super::num::*;
@@ -233,7 +233,7 @@ binary!(
     logaddexp,
     logaddexp_short,
     "log(e^a + e^b).",
-    "The error is within 2 ulp of the larger of |a|, |b| and the result.",
+    "The error is within 2.5 ulp of the larger of |a|, |b| and the result.",
     "The error is within 0.6 ulp of the larger of |a|, |b| and the result."
 );
 binary!(
@@ -242,6 +242,6 @@ binary!(
     logaddexp2,
     logaddexp2_short,
     "log2(2^a + 2^b).",
-    "The error is within 2 ulp of the larger of |a|, |b| and the result.",
+    "The error is within 2.5 ulp of the larger of |a|, |b| and the result.",
     "The error is within 0.6 ulp of the larger of |a|, |b| and the result."
 );
