@@ -3,6 +3,9 @@
 //! x = n ln 2 + r with |r| <= ln 2 / 2; e^r - 1 = r + r^2 P(r); the result is scaled by 2^n in two steps, so that
 //! overflow and gradual underflow happen by themselves. The reduction, with ln 2 in two parts, is that of W. J. Cody
 //! and W. Waite, "Software Manual for the Elementary Functions", 1980.
+//!
+//! Measured against 140-bit arithmetic on 10^4 to 10^5 random arguments, greatest error in ulp:
+//! `exp` 0.94, `exp2` 1.01, `expm1` 1.05; in `f32` 0.51.
 
 use super::num::*;
 use crate::simd::Isa;

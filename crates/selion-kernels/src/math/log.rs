@@ -1,8 +1,13 @@
 //! Logarithms: `log`, `log2`, `log10`, `log1p`, `logaddexp`, `logaddexp2`.
 //!
-//! x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f), log(1 + f) = f - f^2/2 + s (f^2/2 + R(s^2)).
+//! x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f),
+//! log(1 + f) = f - f^2/2 + s (f^2/2 + R(s^2)).
 //! `log2` and `log10` multiply that by the reciprocal of the base's logarithm in two parts, `log1p` adds the rounding
 //! error of 1 + x, as in fdlibm (Sun Microsystems, 1993).
+//! `logaddexp` is the larger argument plus log(1 + e^-difference).
+//!
+//! Measured against 140-bit arithmetic on 10^4 to 10^5 random arguments, greatest error in ulp:
+//! `log` 0.78, `log2` 0.78, `log10` 0.65, `log1p` 0.77, `logaddexp` 1.75, `logaddexp2` 2.03; in `f32` 0.51.
 
 use super::exp::{exp, exp_short, exp2, exp2_short};
 use super::num::*;
@@ -221,14 +226,14 @@ fn logaddexp2_short<I: Isa>(a: f64, b: f64) -> f64 {
 unary!(log_f64, log_f32, log, log_short, "The natural logarithm.", "1", "0.6");
 unary!(log2_f64, log2_f32, log2, log2_short, "The logarithm to base 2.", "1", "0.6");
 unary!(log10_f64, log10_f32, log10, log10_short, "The logarithm to base 10.", "1", "0.6");
-unary!(log1p_f64, log1p_f32, log1p, log1p_short, "log(1 + x), accurate near 0.", "1.5", "0.6");
+unary!(log1p_f64, log1p_f32, log1p, log1p_short, "log(1 + x), accurate near 0.", "1", "0.6");
 binary!(
     logaddexp_f64,
     logaddexp_f32,
     logaddexp,
     logaddexp_short,
     "log(e^a + e^b).",
-    "The error is within 1.5 ulp of the larger of |a|, |b| and the result.",
+    "The error is within 2.5 ulp of the larger of |a|, |b| and the result.",
     "The error is within 0.6 ulp of the larger of |a|, |b| and the result."
 );
 binary!(
@@ -237,6 +242,6 @@ binary!(
     logaddexp2,
     logaddexp2_short,
     "log2(2^a + 2^b).",
-    "The error is within 1.5 ulp of the larger of |a|, |b| and the result.",
+    "The error is within 2.5 ulp of the larger of |a|, |b| and the result.",
     "The error is within 0.6 ulp of the larger of |a|, |b| and the result."
 );

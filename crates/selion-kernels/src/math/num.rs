@@ -129,6 +129,55 @@ pub(super) fn quotient<I: Isa>((a, a_lo): (f64, f64), (b, b_lo): (f64, f64)) -> 
     I::mul_add(rest, rough_reciprocal::<I>(b), q)
 }
 
+/// Elements that fill whole vectors in every loop: the widest vectors of `f32`, once or twice unrolled.
+const WHOLE: usize = 32;
+
+/// Runs `work` on as many elements as fill whole vectors, then on the others, padded, so that none goes through the
+/// loop's scalar remainder.
+#[inline]
+pub(super) fn in_whole_vectors<T: Copy + From<u8>>(x: &[T], out: &mut [T], work: impl Fn(&[T], &mut [T])) {
+    debug_assert_eq!(x.len(), out.len());
+    let (body, rest) = x.split_at(x.len() / WHOLE * WHOLE);
+    let (out_body, out_rest) = out.split_at_mut(body.len());
+    if !body.is_empty() {
+        work(body, out_body);
+    }
+    if !rest.is_empty() {
+        // Half as many where that is enough.
+        let padded = if rest.len() <= WHOLE / 2 { WHOLE / 2 } else { WHOLE };
+        let (mut buffer, mut result) = ([T::from(1); WHOLE], [T::from(0); WHOLE]);
+        buffer[..rest.len()].copy_from_slice(rest);
+        work(&buffer[..padded], &mut result[..padded]);
+        out_rest.copy_from_slice(&result[..rest.len()]);
+    }
+}
+
+/// As [`in_whole_vectors`], for two inputs.
+#[inline]
+pub(super) fn pairs_in_whole_vectors<T: Copy + From<u8>>(
+    a: &[T],
+    b: &[T],
+    out: &mut [T],
+    work: impl Fn(&[T], &[T], &mut [T]),
+) {
+    debug_assert!(a.len() == out.len() && b.len() == out.len());
+    let whole = out.len() / WHOLE * WHOLE;
+    let ((a, a_rest), (b, b_rest)) = (a.split_at(whole), b.split_at(whole));
+    let (out_body, out_rest) = out.split_at_mut(whole);
+    if whole > 0 {
+        work(a, b, out_body);
+    }
+    if !out_rest.is_empty() {
+        let rest = out_rest.len();
+        let padded = if rest <= WHOLE / 2 { WHOLE / 2 } else { WHOLE };
+        let (mut a_buffer, mut b_buffer, mut result) = ([T::from(1); WHOLE], [T::from(1); WHOLE], [T::from(0); WHOLE]);
+        a_buffer[..rest].copy_from_slice(a_rest);
+        b_buffer[..rest].copy_from_slice(b_rest);
+        work(&a_buffer[..padded], &b_buffer[..padded], &mut result[..padded]);
+        out_rest.copy_from_slice(&result[..rest]);
+    }
+}
+
 /// `poly!(I, x, c0, c1, …)`: c0 + c1 x + …, by Horner's rule.
 macro_rules! poly {
     ($isa:ident, $x:expr, $last:expr $(,)?) => { $last };
@@ -139,7 +188,10 @@ macro_rules! poly {
 
 /// The slice functions of a function of one number: names, bodies (`f64` to `f64`), documentation.
 macro_rules! unary {
-    ($wide:ident, $narrow:ident, $wide_body:ident, $narrow_body:ident, $doc:expr, $wide_error:literal, $narrow_error:literal) => {
+    (
+        $wide:ident, $narrow:ident, $wide_body:ident, $narrow_body:ident,
+        $doc:expr, $wide_error:literal, $narrow_error:literal
+    ) => {
         #[doc = concat!($doc, " Within ", $wide_error, " ulp.")]
         pub fn $wide(x: &[f64], out: &mut [f64]) {
             struct Work<'a>(&'a [f64], &'a mut [f64]);
@@ -152,8 +204,7 @@ macro_rules! unary {
                     }
                 }
             }
-            debug_assert_eq!(x.len(), out.len());
-            $crate::simd::dispatch(Work(x, out));
+            in_whole_vectors(x, out, |x, out| $crate::simd::dispatch(Work(x, out)));
         }
 
         #[doc = concat!($doc, " Within ", $narrow_error, " ulp.")]
@@ -168,15 +219,17 @@ macro_rules! unary {
                     }
                 }
             }
-            debug_assert_eq!(x.len(), out.len());
-            $crate::simd::dispatch(Work(x, out));
+            in_whole_vectors(x, out, |x, out| $crate::simd::dispatch(Work(x, out)));
         }
     };
 }
 
 /// As [`unary`], for functions of two numbers.
 macro_rules! binary {
-    ($wide:ident, $narrow:ident, $wide_body:ident, $narrow_body:ident, $doc:expr, $wide_error:literal, $narrow_error:literal) => {
+    (
+        $wide:ident, $narrow:ident, $wide_body:ident, $narrow_body:ident,
+        $doc:expr, $wide_error:literal, $narrow_error:literal
+    ) => {
         #[doc = concat!($doc, " ", $wide_error)]
         pub fn $wide(a: &[f64], b: &[f64], out: &mut [f64]) {
             struct Work<'a>(&'a [f64], &'a [f64], &'a mut [f64]);
@@ -189,8 +242,7 @@ macro_rules! binary {
                     }
                 }
             }
-            debug_assert!(a.len() == out.len() && b.len() == out.len());
-            $crate::simd::dispatch(Work(a, b, out));
+            pairs_in_whole_vectors(a, b, out, |a, b, out| $crate::simd::dispatch(Work(a, b, out)));
         }
 
         #[doc = concat!($doc, " ", $narrow_error)]
@@ -205,8 +257,7 @@ macro_rules! binary {
                     }
                 }
             }
-            debug_assert!(a.len() == out.len() && b.len() == out.len());
-            $crate::simd::dispatch(Work(a, b, out));
+            pairs_in_whole_vectors(a, b, out, |a, b, out| $crate::simd::dispatch(Work(a, b, out)));
         }
     };
 }

