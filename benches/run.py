@@ -5,6 +5,7 @@ starts the children, watches their memory, and compares what they found.
 """
 
 import argparse
+import contextlib
 import datetime
 import hashlib
 import inspect
@@ -94,7 +95,7 @@ class Bench:
             libs = ["selion"]
         for i in range(self.repeat):
             for lib in libs:
-                if i == 0 or found[lib].worth_repeating and lib != "numpy":
+                if i == 0 or (found[lib].worth_repeating and lib != "numpy"):
                     found[lib] = found[lib].best_with(self.child(lib, case))
         for lib in libs:
             if lib != "selion" and found[lib].status != "error":
@@ -213,10 +214,8 @@ def watch(child: subprocess.Popen, tree: bool) -> tuple[int, bool]:
 
 def end_session(child: subprocess.Popen) -> None:
     """Ends a child with all that it started, however it ended itself."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     child.wait()
 
 
