@@ -275,6 +275,7 @@ class Row:
             if one and one.data.get("why") and not (name == "selion" and one.status == "missing"):
                 self.problems.append(f"{name}: {one.data['why']}")
             self.wrong |= bool(one) and one.status == "error"
+        self.wrong |= selion.status in ("timeout", "killed")
         self.compare()
         if selion.ok:
             self.judge(bench)
