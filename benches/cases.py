@@ -103,7 +103,8 @@ def store_shape(k: int) -> tuple[int, int, int]:
 
 
 def store_chunks(k: int) -> tuple[int, int, int]:
-    return (100 // k, 181 // k, 360 // k)
+    """About a month, 16 MB: small enough for Dask's worker to stay alive within the budget."""
+    return (30 // k, 181 // k, 360 // k)
 
 
 def columns(k: int) -> tuple[int, int, int]:

@@ -145,7 +145,8 @@ class Bench:
 
     def store(self) -> Path:
         """The store of the larger-than-memory cases, made once."""
-        key = hashlib.sha256(inspect.getsource(make_store).encode()).hexdigest()[:8]
+        text = inspect.getsource(make_store) + repr((store_shape(self.k), store_chunks(self.k)))
+        key = hashlib.sha256(text.encode()).hexdigest()[:8]
         path = DATA / f"store-{key}-{self.k}.zarr"
         if not path.exists():
             print("(making the store)", end=" ", flush=True)
@@ -170,6 +171,7 @@ class Bench:
 
     def cached(self, lib: str, case: Case) -> Path:
         text = [case.name, case.what, inspect.getsource(case.run), self.k, self.cores, machine(), versions(False)]
+        text += [store_shape(self.k), store_chunks(self.k)] if case.store else []
         key = hashlib.sha256(repr(text).encode()).hexdigest()[:16]
         return CACHE / f"{lib}-{case.name}-{key}"
 
@@ -273,7 +275,7 @@ class Row:
             self.wanted = f"≤ {case.max_copies:g} copies"
         for name, one in [("dask", dask), ("numpy", numpy), ("selion", selion)]:
             if one and one.data.get("why") and not (name == "selion" and one.status == "missing"):
-                self.problems.append(f"{name}: {one.data['why']}")
+                self.problems.append(f"{name}: {one.data['why'][:160]}")
             self.wrong |= bool(one) and one.status == "error"
         self.wrong |= selion.status in ("timeout", "killed")
         self.compare()
