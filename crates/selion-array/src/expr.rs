@@ -46,8 +46,8 @@ pub(crate) enum Expr {
     Full(Scalar),
     /// An affine function of the coordinates, `int64`.
     Index(Affine),
-    /// Elements in memory; the chunk has the shape of the array.
-    Memory(Chunk),
+    /// Elements in memory; the chunk has the shape of the array. The number tells memories of this process apart.
+    Memory(Chunk, u64),
     /// Elements in storage, under a view.
     Source { source: Arc<dyn ChunkSource>, view: View },
     /// Blocks that have been computed, in C order.
@@ -160,7 +160,7 @@ impl Array {
         match &self.0.expr {
             Expr::Full(_) => "full",
             Expr::Index(_) => "arange",
-            Expr::Memory(_) => "array",
+            Expr::Memory(..) => "array",
             Expr::Source { .. } => "read",
             Expr::Blocks(_) => "blocks",
             Expr::Map { op: MapOp::Ufunc(op), .. } => op.name(),
@@ -183,7 +183,7 @@ impl Array {
             Expr::Map { args, .. } => args,
             Expr::View { input, .. } | Expr::Rechunk(input) | Expr::Reduce { input, .. } => std::slice::from_ref(input),
             Expr::Blocked { inputs, .. } => inputs,
-            Expr::Full(_) | Expr::Index(_) | Expr::Memory(_) | Expr::Source { .. } | Expr::Blocks(_) => &[],
+            Expr::Full(_) | Expr::Index(_) | Expr::Memory(..) | Expr::Source { .. } | Expr::Blocks(_) => &[],
         }
     }
 
@@ -235,9 +235,8 @@ fn identity(expr: &Expr, dtype: DType, chunks: &Chunks) -> NodeId {
                 affine.hash(&mut hasher);
                 &[]
             }
-            Expr::Memory(chunk) => {
-                let memory = (chunk.buffer().bytes().as_ptr() as usize, chunk.offset());
-                (memory, chunk.shape(), chunk.strides()).hash(&mut hasher);
+            Expr::Memory(chunk, memory) => {
+                (memory, chunk.offset(), chunk.shape(), chunk.strides()).hash(&mut hasher);
                 &[]
             }
             Expr::Blocks(blocks) => {
@@ -302,7 +301,7 @@ fn take_inputs(expr: &mut Expr, orphans: &mut Vec<Array>) {
                 orphans.push(input);
             }
         }
-        Expr::Full(_) | Expr::Index(_) | Expr::Memory(_) | Expr::Source { .. } | Expr::Blocks(_) => {}
+        Expr::Full(_) | Expr::Index(_) | Expr::Memory(..) | Expr::Source { .. } | Expr::Blocks(_) => {}
     }
 }
 

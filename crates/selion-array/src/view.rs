@@ -78,7 +78,9 @@ impl View {
         let lead = full.len() - shape.len();
         let repeated = |axis: usize| axis < lead || (shape[axis - lead] == 1 && full[axis] != 1);
         View {
-            starts: (0..shape.len()).map(|axis| if repeated(axis + lead) { 0 } else { self.starts[axis + lead] }).collect(),
+            starts: (0..shape.len())
+                .map(|axis| if repeated(axis + lead) { 0 } else { self.starts[axis + lead] })
+                .collect(),
             axes: self
                 .axes
                 .iter()

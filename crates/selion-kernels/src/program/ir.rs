@@ -220,7 +220,8 @@ impl ProgramBuilder {
         self.instrs[reg.index()].1
     }
 
-    fn constant_value(&self, reg: Reg) -> Option<Scalar> {
+    /// The value of a register that is a constant.
+    pub fn constant_value(&self, reg: Reg) -> Option<Scalar> {
         match &self.instrs[reg.index()].0 {
             Instr::Constant(value) => Some(*value),
             _ => None,
