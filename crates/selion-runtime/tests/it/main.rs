@@ -1,0 +1,4 @@
+//! Tests of the executors, by what they promise.
+
+mod tools;
+mod values;
