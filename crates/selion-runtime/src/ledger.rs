@@ -5,8 +5,8 @@
 //! once share it. It only counts; what to evict is the worker's business.
 //!
 //! Progress: a worker counts as *active* from when it looks for work until it finds none. One that does not get what it
-//! asked for stops being active; the last to do so may go on over the budget, since nobody is left who could free
-//! anything. So the peak is at most the budget and one task per thread.
+//! asked for stops being active; when nobody is left who could free anything, the one with the first task in order may
+//! go on over the budget. So the peak is at most the budget and one task per thread.
 //!
 //! [`Charges`] counts buffers, not values: a hundred views of one block are one block.
 
@@ -33,10 +33,17 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Ledger {
     budget_bytes: u64,
     used_bytes: AtomicU64,
-    /// The number of active workers.
-    active: Mutex<usize>,
+    gate: Mutex<Gate>,
     changed: Condvar,
     waiters: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Gate {
+    /// The number of active workers.
+    active: usize,
+    /// Ranks of the tasks for which the others wait.
+    waiting: Vec<u32>,
 }
 
 /// What a worker that waited for memory may do.
@@ -59,7 +66,7 @@ impl Ledger {
         Ledger {
             budget_bytes,
             used_bytes: AtomicU64::new(0),
-            active: Mutex::new(0),
+            gate: Mutex::default(),
             changed: Condvar::new(),
             waiters: AtomicUsize::new(0),
         }
@@ -94,7 +101,7 @@ impl Ledger {
             let before = self.used_bytes.fetch_sub(nbytes, Ordering::SeqCst);
             debug_assert!(before >= nbytes, "gave back {nbytes} of {before}");
             if self.waiters.load(Ordering::SeqCst) > 0 {
-                let _active = lock(&self.active);
+                let _gate = lock(&self.gate);
                 self.changed.notify_all();
             }
         }
@@ -114,7 +121,7 @@ impl Ledger {
         let address = Arc::as_ptr(self) as usize;
         let outer = ACTIVE_IN.replace(address);
         if outer != address {
-            *lock(&self.active) += 1;
+            lock(&self.gate).active += 1;
         }
         Active { ledger: Arc::clone(self), outer }
     }
@@ -122,32 +129,44 @@ impl Ledger {
     /// Runs `wait`, in which the calling thread, otherwise active, can free nothing.
     pub(crate) fn rest<R>(&self, wait: impl FnOnce() -> R) -> R {
         {
-            let mut active = lock(&self.active);
-            *active -= 1;
+            let mut gate = lock(&self.gate);
+            gate.active -= 1;
             if self.waiters.load(Ordering::SeqCst) > 0 {
                 self.changed.notify_all();
             }
         }
         let result = wait();
-        *lock(&self.active) += 1;
+        lock(&self.gate).active += 1;
         result
     }
 
-    /// Waits until something has changed, for a short while at most. The caller is active, and is so afterwards.
-    pub(crate) fn wait(&self, nbytes: u64) -> Turn {
-        let mut active = lock(&self.active);
-        if *active <= 1 {
-            return Turn::Forced;
-        }
+    /// Waits until something has changed, for a while at most, on behalf of the task of a rank that asked for `nbytes`
+    /// in vain. The caller is active, and is so afterwards.
+    pub(crate) fn wait(&self, rank: u32, nbytes: u64) -> Turn {
+        let mut gate = lock(&self.gate);
         self.waiters.fetch_add(1, Ordering::SeqCst);
-        *active -= 1;
-        if self.used_bytes.load(Ordering::SeqCst).saturating_add(nbytes) > self.budget_bytes {
-            let wait = self.changed.wait_timeout(active, LOOK_AGAIN);
-            active = wait.unwrap_or_else(PoisonError::into_inner).0;
+        gate.active -= 1;
+        gate.waiting.push(rank);
+        if gate.active == 0 && gate.waiting.len() > 1 {
+            self.changed.notify_all(); // one of the others may be the first
         }
-        *active += 1;
+        let mut timed_out = false;
+        let turn = loop {
+            if self.used_bytes.load(Ordering::SeqCst).saturating_add(nbytes) <= self.budget_bytes || timed_out {
+                break Turn::Again;
+            }
+            if gate.active == 0 && gate.waiting.iter().all(|other| *other >= rank) {
+                break Turn::Forced;
+            }
+            let woken = self.changed.wait_timeout(gate, LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner);
+            (gate, timed_out) = (woken.0, woken.1.timed_out());
+        };
+        if let Some(at) = gate.waiting.iter().position(|other| *other == rank) {
+            gate.waiting.swap_remove(at);
+        }
+        gate.active += 1;
         self.waiters.fetch_sub(1, Ordering::SeqCst);
-        Turn::Again
+        turn
     }
 }
 
@@ -161,8 +180,8 @@ impl Drop for Active {
     fn drop(&mut self) {
         let address = Arc::as_ptr(&self.ledger) as usize;
         if ACTIVE_IN.replace(self.outer) == address && self.outer != address {
-            let mut active = lock(&self.ledger.active);
-            *active -= 1;
+            let mut gate = lock(&self.ledger.gate);
+            gate.active -= 1;
             if self.ledger.waiters.load(Ordering::SeqCst) > 0 {
                 self.ledger.changed.notify_all();
             }
@@ -244,10 +263,10 @@ mod tests {
     fn the_last_active_worker_is_forced() {
         let ledger = Arc::new(Ledger::new(0));
         let _active = ledger.activate();
-        assert_eq!(ledger.wait(1), Turn::Forced);
-        *lock(&ledger.active) += 1; // another worker
-        assert_eq!(ledger.wait(1), Turn::Again);
-        assert_eq!(*lock(&ledger.active), 2);
+        assert_eq!(ledger.wait(7, 1), Turn::Forced);
+        lock(&ledger.gate).active += 1; // another worker
+        assert_eq!(ledger.wait(7, 1), Turn::Again);
+        assert_eq!(lock(&ledger.gate).active, 2);
     }
 
     #[test]
@@ -255,11 +274,11 @@ mod tests {
         let ledger = Arc::new(Ledger::new(0));
         let outer = ledger.activate();
         let inner = ledger.activate();
-        assert_eq!(*lock(&ledger.active), 1);
+        assert_eq!(lock(&ledger.gate).active, 1);
         drop(inner);
-        assert_eq!(*lock(&ledger.active), 1);
+        assert_eq!(lock(&ledger.gate).active, 1);
         drop(outer);
-        assert_eq!(*lock(&ledger.active), 0);
+        assert_eq!(lock(&ledger.gate).active, 0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The executor of one machine: graphs on a pool of threads under one memory budget.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -99,6 +100,9 @@ impl Threads {
     /// an interpreter: `go_on` is called on this thread about every 20 ms, and the graph is cancelled when it returns
     /// `false`. The calling thread does no work of the graph, unless that has one or two tasks.
     ///
+    /// # Panics
+    /// If `go_on` does; the graph is cancelled before.
+    ///
     /// # Errors
     /// As [`Executor::execute`]; [`ExecError::Cancelled`] if `go_on` returned `false` before all was done.
     pub fn execute_polling(
@@ -114,14 +118,20 @@ impl Threads {
             Worker::new(&run, 0).work_in_order();
             return self.end(run);
         }
-        while !run.is_over() {
-            run.caller_waits(false, POLL_EVERY, || !run.is_over());
-            if !run.is_over() && !go_on() {
-                cancel.cancel();
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            while !run.is_over() {
+                run.caller_waits(false, POLL_EVERY, || !run.is_over());
+                if !run.is_over() && !go_on() {
+                    cancel.cancel();
+                }
             }
+        }));
+        if asked.is_err() {
+            cancel.cancel();
         }
         self.pool.retire(&run);
-        self.end(run)
+        let result = self.end(run);
+        asked.map_or_else(|panic| resume_unwind(panic), |()| result)
     }
 
     fn run(&self, graph: Graph, cancel: &CancelToken, observer: Arc<dyn Observer>) -> Arc<Run> {

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use selion_core::{ExecError, Outputs, TaskContext, TaskId, Value, ValueId};
+use selion_core::{ExecError, Outputs, TaskContext, TaskError, TaskId, Value, ValueId};
 
 use crate::ledger::{Turn, lock};
 use crate::run::Run;
@@ -43,7 +43,9 @@ pub(crate) struct Worker<'r> {
     /// The inputs of the task that runs, and how each was come by.
     values: Vec<Value>,
     fetched: Vec<Input>,
+    /// Tasks that were refused, and what the last of them had asked for.
     aside: Vec<u32>,
+    refused_bytes: u64,
     done: usize,
     peak_bytes: u64,
 }
@@ -67,6 +69,7 @@ impl<'r> Worker<'r> {
             values: Vec::new(),
             fetched: Vec::new(),
             aside: Vec::new(),
+            refused_bytes: 0,
             done: 0,
             peak_bytes: 0,
         }
@@ -119,7 +122,7 @@ impl<'r> Worker<'r> {
         drop(active);
     }
 
-    /// A panic outside of a body (an observer's, a destructor's) must not leave others waiting.
+    /// A panic outside of a body, such as a destructor's, must not leave others waiting.
     fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) {
             self.run.fail(ExecError::Unavailable(format!("a worker thread panicked: {}", panic_text(&*panic))));
@@ -193,9 +196,9 @@ impl<'r> Worker<'r> {
         }
     }
 
-    /// Waits until something is freed; the task that is to run then may go over the budget if nobody else is active.
+    /// Waits until something is freed; a task may then go over the budget if nobody else is active.
     fn wait_for_memory(&mut self, rank: u32) -> Turn {
-        self.run.ledger.wait(self.needs(self.run.plan.sequence[rank as usize]))
+        self.run.ledger.wait(rank, self.refused_bytes)
     }
 
     /// Runs a task if it may start now.
@@ -238,12 +241,15 @@ impl<'r> Worker<'r> {
         let inputs = run.graph.inputs(task);
         let reload: u64 = inputs.iter().map(|input| run.slots.pin(*input)).sum();
         let nbytes = needs.saturating_add(reload);
-        let used = if let Some(used) = self.evict_for(rank, nbytes)? {
+        // What others need sooner stays, unless they all wait.
+        let needed_after = if turn == Turn::Forced { None } else { Some(rank) };
+        let used = if let Some(used) = self.evict_for(nbytes, needed_after)? {
             used
         } else if turn == Turn::Forced || (reload == 0 && self.frees(inputs) >= nbytes) {
             run.ledger.force(nbytes)
         } else {
             inputs.iter().for_each(|input| run.slots.unpin(*input));
+            self.refused_bytes = nbytes;
             return Ok(None);
         };
         self.peak_bytes = self.peak_bytes.max(used);
@@ -258,9 +264,10 @@ impl<'r> Worker<'r> {
         last.filter_map(|input| self.run.slots.with(*input, held)).sum()
     }
 
-    /// Reserves `nbytes` for the task of a rank, evicting values that are needed later than that, furthest first.
-    fn evict_for(&mut self, rank: u32, nbytes: u64) -> Result<Option<u64>, ExecError> {
+    /// Reserves `nbytes`, evicting values that are needed later than the given rank, furthest first.
+    fn evict_for(&mut self, nbytes: u64, needed_after: Option<u32>) -> Result<Option<u64>, ExecError> {
         let run = self.run;
+        let stays = |next: u32| needed_after.is_some_and(|rank| next <= rank);
         let mut busy = Vec::new();
         let mut result = Ok(None);
         loop {
@@ -274,7 +281,7 @@ impl<'r> Worker<'r> {
                     return Candidate::Gone;
                 }
                 match run.next_use(entry) {
-                    next if pinned || next <= rank => Candidate::Busy(next),
+                    next if pinned || stays(next) => Candidate::Busy(next),
                     next if next > key => Candidate::Later(next),
                     _ => {
                         entry.spilling = true;
@@ -293,7 +300,7 @@ impl<'r> Worker<'r> {
                     }
                 }
             }
-            if key <= rank {
+            if stays(key) {
                 break; // all others are needed even sooner
             }
         }
@@ -338,10 +345,9 @@ impl<'r> Worker<'r> {
         for (id, value) in run.graph.outputs(task).zip(outputs) {
             if run.slots.reads(id) > 0 {
                 added += run.charges.add(&value);
-                let evictable = run.under_pressure() && is_spillable(&value);
                 run.slots.put(self.number, id, value);
-                if evictable {
-                    self.list(id);
+                if run.under_pressure() {
+                    self.list(id); // looked at after the value was put, so that `Run::press` sees what this does not
                 }
             }
         }
@@ -399,9 +405,13 @@ impl<'r> Worker<'r> {
         Ok((other.flatten().unwrap_or(value), Input::Shared))
     }
 
-    /// Lists a value as one that may be evicted.
+    /// Lists a value as one that may be evicted, if it may.
     fn list(&self, id: ValueId) {
-        if let Some(next) = self.run.slots.with(id, |entry, _| self.run.next_use(entry)) {
+        let next_use = |entry: &mut Entry, _| {
+            let spillable = entry.value.as_ref().is_some_and(is_spillable);
+            spillable.then(|| self.run.next_use(entry))
+        };
+        if let Some(Some(next)) = self.run.slots.with(id, next_use) {
             lock(&self.run.evictable).push((next, id));
         }
     }
@@ -413,11 +423,14 @@ impl<'r> Worker<'r> {
         let failed = |cause| Err(ExecError::Task { task: run.graph.name(task), cause });
         let mut retries = run.graph.annotations(task).retries;
         loop {
-            run.observer.task_started(&run.graph, task, self.number);
-            let tried = catch_unwind(AssertUnwindSafe(|| body.run(index, &self.values, &context)));
+            let tried = catch_unwind(AssertUnwindSafe(|| {
+                run.observer.task_started(&run.graph, task, self.number);
+                let outputs = body.run(index, &self.values, &context)?;
+                run.observer.task_finished(&run.graph, task, self.number);
+                Ok::<_, TaskError>(outputs)
+            }));
             match tried {
                 Ok(Ok(outputs)) => {
-                    run.observer.task_finished(&run.graph, task, self.number);
                     let expected = run.graph.outputs(task).len();
                     if outputs.len() != expected {
                         return failed(format!("made {} values instead of {expected}", outputs.len()).into());
@@ -434,22 +447,18 @@ impl<'r> Worker<'r> {
     /// Drops the inputs of a task that has run, and those that nobody else needs; the bytes freed.
     fn let_go(&mut self, task: TaskId) -> u64 {
         let run = self.run;
-        let mut freed = 0;
+        let (mut freed, mut moved) = (0, Vec::new());
         let inputs = run.graph.inputs(task).iter().zip(self.values.drain(..).zip(self.fetched.drain(..)));
         for (id, (value, input)) in inputs {
             if input == Input::Taken {
                 freed += run.charges.remove(&value);
             } else if let Some(entry) = run.slots.read_done(*id) {
                 freed += entry.value.as_ref().map_or(0, |value| run.charges.remove(value));
-            } else if run.under_pressure() && is_spillable(&value) {
-                self.ready.push(id.0);
+            } else if run.under_pressure() {
+                moved.push(*id); // its next use has moved further away
             }
         }
-        // Their next use has moved further away.
-        for k in 0..self.ready.len() {
-            self.list(ValueId(self.ready[k]));
-        }
-        self.ready.clear();
+        moved.into_iter().for_each(|id| self.list(id));
         freed
     }
 

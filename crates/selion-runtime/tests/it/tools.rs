@@ -1,5 +1,6 @@
 //! Bodies and graphs for tests.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use selion_core::{
@@ -80,4 +81,56 @@ pub(crate) fn graph_of(
     let body = builder.body(body);
     let wanted = build(&mut |index, inputs, nbytes| builder.task(body, index, inputs, nbytes));
     builder.finish(wanted)
+}
+
+/// A folder of a test's own, removed with this.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("selion-test-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a writable folder for temporary files");
+        Folder(path)
+    }
+
+    pub(crate) fn entries(&self) -> Vec<PathBuf> {
+        std::fs::read_dir(&self.0).expect("the test's folder").map(|entry| entry.expect("an entry").path()).collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _removed = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// An executor that spills into `folder`.
+pub(crate) fn spilling(threads: usize, memory_limit: u64, folder: &Folder) -> Threads {
+    Threads::new(Config { threads, memory_limit: Some(memory_limit), spill_dir: Some(folder.0.clone()) })
+}
+
+/// `blocks` blocks of `len` elements, each read when it is made and again when all have been made: the deviations of
+/// the blocks' last elements from the sum of their first.
+pub(crate) fn read_twice(blocks: usize, len: usize) -> Graph {
+    let mut builder = GraphBuilder::default();
+    let make = builder.body(function("make", move |index, _, _| Ok(counting(len, index as i64).into())));
+    let first = builder.body(function("first", |_, inputs, _| Ok(counting(1, elements(&inputs[0])[0]).into())));
+    let sum = builder.body(function("sum", |_, inputs, _| {
+        Ok(counting(1, inputs.iter().map(|input| elements(input)[0]).sum()).into())
+    }));
+    let deviation = builder.body(function("deviation", |_, inputs, _| {
+        let (sum, block) = (elements(&inputs[0])[0], elements(&inputs[1]));
+        Ok(counting(1, block[block.len() - 1] - sum).into())
+    }));
+    let made: Vec<ValueId> = (0..blocks).map(|k| builder.task(make, k, &[], len as u64 * 8)).collect();
+    let firsts: Vec<ValueId> = made.iter().map(|block| builder.task(first, 0, &[*block], 8)).collect();
+    let sum = builder.task(sum, 0, &firsts, 8);
+    let wanted = made.iter().map(|block| builder.task(deviation, 0, &[sum, *block], 8)).collect();
+    builder.finish(wanted)
+}
+
+/// Whether these are the values of [`read_twice`].
+pub(crate) fn are_deviations(values: &[Value], len: usize) -> bool {
+    let sum: i64 = (0..values.len() as i64).sum();
+    values.iter().zip(0..).all(|(value, k)| elements(value) == [k + len as i64 - 1 - sum])
 }
