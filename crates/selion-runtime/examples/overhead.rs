@@ -65,6 +65,8 @@ fn mesh(width: usize, rows: usize) -> Graph {
     })
 }
 
+type Build = fn() -> Graph;
+
 fn seconds(executor: &Threads, graph: Graph) -> f64 {
     let begin = Instant::now();
     executor.execute(graph, &CancelToken::default(), Arc::new(Silent)).expect("bodies that do nothing do not fail");
@@ -77,14 +79,14 @@ fn main() {
     println!("{:>8} {:>20} {:>10} {:>10}", "threads", "graph", "tasks", "ns/task");
     for threads in 1..=most {
         let executor = Threads::new(Config { threads, ..Config::default() });
-        let cases: [(&str, fn() -> Graph); 4] =
+        let cases: [(&str, Build); 4] =
             [("tree", || tree(N)), ("chain", || chain(N)), ("wide", || wide(N)), ("mesh", || mesh(1000, N / 1000))];
         for (name, build) in cases {
             let tasks = build().len();
             let best = (0..3).map(|_| seconds(&executor, build())).fold(f64::INFINITY, f64::min);
             println!("{threads:>8} {name:>20} {tasks:>10} {:>10.0}", best / tasks as f64 * 1e9);
         }
-        for (name, build) in [("one task", (|| chain(1)) as fn() -> Graph), ("two and one", || tree(2))] {
+        for (name, build) in [("one task", (|| chain(1)) as Build), ("two and one", || tree(2))] {
             const TIMES: usize = 2000;
             let graphs: Vec<Graph> = (0..TIMES).map(|_| build()).collect();
             let tasks = graphs[0].len();

@@ -198,26 +198,33 @@ fn a_poll_that_panics_ends_the_run_first() {
 #[test]
 fn the_observer_hears_of_every_task_once() {
     #[derive(Default)]
-    struct Notes(Mutex<(usize, Vec<u32>, Vec<u32>, Vec<bool>)>);
+    struct Notes(Mutex<Heard>);
+    #[derive(Default)]
+    struct Heard {
+        started: usize,
+        begun: Vec<u32>,
+        done: Vec<u32>,
+        finished: Vec<bool>,
+    }
     impl Observer for Notes {
         fn started(&self, _: &Graph) {
-            self.0.lock().unwrap().0 += 1;
+            self.0.lock().unwrap().started += 1;
         }
         fn task_started(&self, _: &Graph, task: selion_core::TaskId, _: usize) {
-            self.0.lock().unwrap().1.push(task.0);
+            self.0.lock().unwrap().begun.push(task.0);
         }
         fn task_finished(&self, _: &Graph, task: selion_core::TaskId, _: usize) {
-            self.0.lock().unwrap().2.push(task.0);
+            self.0.lock().unwrap().done.push(task.0);
         }
         fn finished(&self, _: &Graph, failed: bool) {
-            self.0.lock().unwrap().3.push(failed);
+            self.0.lock().unwrap().finished.push(failed);
         }
     }
     with_all(|executor| {
         let notes = Arc::new(Notes::default());
         executor.execute(with_one(|| Ok(Value::Unit)), &CancelToken::default(), Arc::clone(&notes) as Arc<_>).unwrap();
         let mut guard = notes.0.lock().unwrap();
-        let (started, begun, done, finished) = &mut *guard;
+        let Heard { started, begun, done, finished } = &mut *guard;
         begun.sort_unstable();
         done.sort_unstable();
         assert_eq!((*started, &*begun, &**finished), (1, &(0..101).collect::<Vec<_>>(), &[false][..]));

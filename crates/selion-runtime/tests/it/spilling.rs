@@ -46,8 +46,7 @@ fn through_disk(value: Value) -> Value {
     let made = builder.task(make, 0, &[], nbytes);
     let filled = builder.task(fill, 0, &[made], nbytes + 1);
     let wanted = builder.task(read, 0, &[made, filled], 0);
-    let value = run(&executor, builder.finish(vec![filled, wanted])).unwrap().remove(1);
-    value
+    run(&executor, builder.finish(vec![filled, wanted])).unwrap().remove(1)
 }
 
 #[test]
