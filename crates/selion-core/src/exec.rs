@@ -37,19 +37,40 @@ pub struct TaskContext<'a> {
     pub cancel: &'a CancelToken,
 }
 
-/// Says to everyone who holds a clone that the work is no longer wanted.
+/// Says to everyone who holds a clone, or a child, that the work is no longer wanted.
+///
+/// ```
+/// use selion_core::CancelToken;
+/// let all = CancelToken::default();
+/// let (one, other) = (all.child(), all.child());
+/// one.cancel();
+/// assert!(one.is_cancelled() && !other.is_cancelled());
+/// all.cancel();
+/// assert!(other.is_cancelled());
+/// ```
 #[derive(Clone, Debug, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+pub struct CancelToken(Arc<Flag>);
+
+#[derive(Debug, Default)]
+struct Flag {
+    set: AtomicBool,
+    parent: Option<CancelToken>,
+}
 
 impl CancelToken {
     /// Asks for the work to stop; running tasks finish their block or look here between pieces of it.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.set.store(true, Ordering::Release);
     }
 
     /// Whether the work is to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.set.load(Ordering::Acquire) || self.0.parent.as_ref().is_some_and(CancelToken::is_cancelled)
+    }
+
+    /// A token for a part of the work: it is cancelled with this one, but can be cancelled without it.
+    pub fn child(&self) -> CancelToken {
+        CancelToken(Arc::new(Flag { set: AtomicBool::new(false), parent: Some(self.clone()) }))
     }
 }
 
@@ -73,9 +94,12 @@ impl Observer for Silent {}
 pub trait Executor: Send + Sync {
     /// Runs what is needed for the graph's wanted values, and returns those in order.
     ///
+    /// The observer is shared, not borrowed, since threads that outlive the call speak to it.
+    ///
     /// # Errors
     /// [`ExecError`]; nothing of the graph is left running.
-    fn execute(&self, graph: Graph, cancel: &CancelToken, observer: &dyn Observer) -> Result<Vec<Value>, ExecError>;
+    fn execute(&self, graph: Graph, cancel: &CancelToken, observer: Arc<dyn Observer>)
+    -> Result<Vec<Value>, ExecError>;
 }
 
 /// Why a graph did not give its values.

@@ -1,0 +1,179 @@
+//! The executor of one machine: graphs on a pool of threads under one memory budget.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use selion_core::{CancelToken, ExecError, Executor, Graph, Observer, Value};
+
+use crate::ledger::{Ledger, lock};
+use crate::pool::Pool;
+use crate::run::{Run, Setting};
+use crate::spill::{Store, remove_stale};
+use crate::worker::Worker;
+use crate::{Config, Counters};
+
+/// How often a polled caller is asked whether to go on: often enough that an interrupt feels immediate.
+const POLL_EVERY: Duration = Duration::from_millis(20);
+/// A graph of so few tasks is run by its caller even where that is to poll: there is nothing to wait for.
+const INLINE_TASKS_MAX: usize = 2;
+
+/// Runs graphs on several threads.
+///
+/// All graphs that run at once share the threads and the memory budget. Values that are needed last go to disk when the
+/// budget is reached; peak memory is at most the budget and one task per thread, not counting what callers hold. Values
+/// are dropped when their last reader has run. A body that panics is an error like any other, and a graph may be
+/// executed from within a body.
+///
+/// ```
+/// use std::sync::Arc;
+/// use selion_core::*;
+/// use selion_runtime::Threads;
+///
+/// struct Double;
+/// impl Body for Double {
+///     fn name(&self) -> &str { "double" }
+///     fn run(&self, index: usize, inputs: &[Value], _: &TaskContext<'_>) -> Result<Outputs, TaskError> {
+///         let before = inputs.first().and_then(Value::as_chunk).map_or(index as i64, |chunk| chunk.to_vec::<i64>()[0]);
+///         Ok([Chunk::from_values(&[1], &[before * 2]).into()].into_iter().collect())
+///     }
+/// }
+///
+/// let mut builder = GraphBuilder::default();
+/// let body = builder.body(Arc::new(Double));
+/// let first = builder.task(body, 21, &[], 8);
+/// let second = builder.task(body, 0, &[first], 8);
+/// let values = Threads::default().execute(builder.finish(vec![second]), &CancelToken::default(), Arc::new(Silent))?;
+/// assert_eq!(values[0].as_chunk().unwrap().to_vec::<i64>(), [84]);
+/// # Ok::<(), ExecError>(())
+/// ```
+pub struct Threads {
+    config: Config,
+    ledger: Arc<Ledger>,
+    pool: Pool,
+    last_run: Mutex<Counters>,
+}
+
+impl Default for Threads {
+    /// One thread per core, 60 % of the machine's memory.
+    fn default() -> Self {
+        Threads::new(Config::default())
+    }
+}
+
+impl Threads {
+    /// An executor with the given limits. Its threads start with the first graph that needs them, and end when it is
+    /// dropped; spill folders that killed processes have left are removed now.
+    pub fn new(config: Config) -> Self {
+        let config = Config { threads: config.threads.max(1), ..config };
+        remove_stale(&config.spill_parent());
+        Threads {
+            ledger: Arc::new(Ledger::new(config.budget_bytes())),
+            // The caller of a graph works too, unless it polls.
+            pool: Pool::new(config.threads),
+            last_run: Mutex::default(),
+            config,
+        }
+    }
+
+    /// The number of tasks that run at once.
+    pub fn threads(&self) -> usize {
+        self.config.threads
+    }
+
+    /// The memory budget in bytes.
+    pub fn memory_limit(&self) -> u64 {
+        self.ledger.budget_bytes()
+    }
+
+    /// Bytes that running graphs hold or have reserved now.
+    pub fn memory_in_use(&self) -> u64 {
+        self.ledger.used_bytes()
+    }
+
+    /// What the graph that ended last did.
+    pub fn last_run(&self) -> Counters {
+        *lock(&self.last_run)
+    }
+
+    /// As [`Executor::execute`], for a caller that has to look after something else meanwhile, such as the signals of
+    /// an interpreter: `go_on` is called on this thread about every 20 ms, and the graph is cancelled when it returns
+    /// `false`. The calling thread does no work of the graph, unless that has one or two tasks.
+    ///
+    /// # Panics
+    /// If `go_on` does; the graph is cancelled before.
+    ///
+    /// # Errors
+    /// As [`Executor::execute`]; [`ExecError::Cancelled`] if `go_on` returned `false` before all was done.
+    pub fn execute_polling(
+        &self,
+        graph: Graph,
+        cancel: &CancelToken,
+        observer: Arc<dyn Observer>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Vec<Value>, ExecError> {
+        let cancel = cancel.child();
+        let run = self.run(graph, &cancel, observer);
+        if run.len() <= INLINE_TASKS_MAX || !self.pool.announce(&run, self.config.threads) {
+            Worker::new(&run, 0).work_in_order();
+            return self.end(run);
+        }
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            while !run.is_over() {
+                run.caller_waits(false, POLL_EVERY, || !run.is_over());
+                if !run.is_over() && !go_on() {
+                    cancel.cancel();
+                }
+            }
+        }));
+        if asked.is_err() {
+            cancel.cancel();
+        }
+        self.pool.retire(&run);
+        let result = self.end(run);
+        asked.map_or_else(|panic| resume_unwind(panic), |()| result)
+    }
+
+    fn run(&self, graph: Graph, cancel: &CancelToken, observer: Arc<dyn Observer>) -> Arc<Run> {
+        observer.started(&graph);
+        let setting = Setting {
+            ledger: Arc::clone(&self.ledger),
+            store: Store::new(self.config.spill_parent()),
+            observer,
+            workers: self.config.threads + 1,
+            sleepers: Some(self.pool.sleepers()),
+        };
+        Arc::new(Run::new(graph, cancel, setting))
+    }
+
+    fn end(&self, run: Arc<Run>) -> Result<Vec<Value>, ExecError> {
+        let result = run.end();
+        *lock(&self.last_run) = run.counters();
+        result
+    }
+}
+
+impl Executor for Threads {
+    fn execute(
+        &self,
+        graph: Graph,
+        cancel: &CancelToken,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Vec<Value>, ExecError> {
+        let run = self.run(graph, cancel, observer);
+        let alone = self.config.threads == 1 || run.len() <= 1;
+        if alone || !self.pool.announce(&run, self.config.threads - 1) {
+            Worker::new(&run, 0).work_in_order();
+        } else {
+            Worker::new(&run, 0).work_to_the_end();
+            self.pool.retire(&run);
+        }
+        self.end(run)
+    }
+}
+
+impl std::fmt::Debug for Threads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Threads").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! What runs when, and when values go.
+
+use std::sync::{Arc, Mutex};
+
+use selion_core::{Annotations, Executor, GraphBuilder, Value, ValueId};
+
+use crate::tools::{counting, function, function_of_many, graph_of, run, synchronous, threads};
+
+#[test]
+fn a_branch_is_finished_before_the_next_is_begun() {
+    for executor in [&threads(1, u64::MAX) as &dyn Executor, &synchronous(u64::MAX)] {
+        let ran = Arc::new(Mutex::new(Vec::new()));
+        let notes = Arc::clone(&ran);
+        let body = function("step", move |index, _, _| {
+            notes.lock().unwrap().push(index);
+            Ok(Value::Unit)
+        });
+        let graph = graph_of(body, |task| {
+            let loads: Vec<ValueId> = (0..3).map(|k| task(10 * k, &[], 100)).collect();
+            let means: Vec<ValueId> = (0..3).map(|k| task(10 * k + 1, &[loads[k]], 8)).collect();
+            vec![task(100, &means, 8)]
+        });
+        run(executor, graph).unwrap();
+        assert_eq!(*ran.lock().unwrap(), [0, 1, 10, 11, 20, 21, 100]);
+    }
+}
+
+#[test]
+fn higher_priority_runs_first() {
+    for executor in [&threads(1, u64::MAX) as &dyn Executor, &synchronous(u64::MAX)] {
+        let ran = Arc::new(Mutex::new(Vec::new()));
+        let mut builder = GraphBuilder::default();
+        let mut wanted = Vec::new();
+        for priority in [0, 5, -1, 5] {
+            let notes = Arc::clone(&ran);
+            let body = function("step", move |_, _, _| {
+                notes.lock().unwrap().push(priority);
+                Ok(Value::Unit)
+            });
+            let body = builder.body_with(body, Annotations { priority, retries: 0 });
+            wanted.push(builder.task(body, 0, &[], 8));
+        }
+        run(executor, builder.finish(wanted)).unwrap();
+        assert_eq!(*ran.lock().unwrap(), [5, 5, 0, -1]);
+    }
+}
+
+#[test]
+fn the_last_reader_has_the_value_to_itself() {
+    let body = function("step", |_, inputs, _| {
+        let alone = |value: &Value| Arc::strong_count(value.as_chunk().unwrap().buffer()) == 1;
+        assert!(inputs.iter().all(alone));
+        Ok(counting(10, 0).into())
+    });
+    for count in [1, 2] {
+        let graph = graph_of(Arc::clone(&body), |task| {
+            let mut pair = |k: usize| {
+                let made = task(k, &[], 80);
+                task(0, &[made], 80)
+            };
+            let parts: Vec<ValueId> = (0..50).map(&mut pair).collect();
+            vec![task(0, &parts, 80)]
+        });
+        run(&threads(count, u64::MAX), graph).unwrap();
+    }
+}
+
+#[test]
+fn a_value_goes_when_its_last_reader_has_run() {
+    let made = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&made);
+    let body = function("step", move |index, _, _| {
+        let chunk = counting(100, 0);
+        let mut seen = seen.lock().unwrap();
+        if index > 2 {
+            // The one before is the input, the one before that is gone.
+            let weak: &std::sync::Weak<selion_core::Buffer> = &seen[index - 2];
+            assert!(weak.upgrade().is_none(), "value {}", index - 2);
+        }
+        seen.push(Arc::downgrade(chunk.buffer()));
+        Ok(chunk.into())
+    });
+    let graph = graph_of(body, |task| vec![(1..100).fold(task(0, &[], 800), |before, k| task(k, &[before], 800))]);
+    let values = run(&threads(2, u64::MAX), graph).unwrap();
+    drop(values);
+    assert!(made.lock().unwrap().iter().all(|weak| weak.upgrade().is_none()));
+}
+
+#[test]
+fn outputs_that_nobody_reads_are_dropped() {
+    let body = function_of_many("two", 0, |_, _, _| Ok([counting(1000, 0).into(), Value::Unit].into_iter().collect()));
+    let mut builder = GraphBuilder::default();
+    let body = builder.body(body);
+    let wanted = (0..100).map(|k| ValueId(builder.task_with_outputs(body, k, &[], &[8000, 0]).0 + 1)).collect();
+    let executor = threads(2, 40_000);
+    run(&executor, builder.finish(wanted)).unwrap();
+    let counters = executor.last_run();
+    assert!(counters.peak_bytes <= 16_000 && counters.spilled_bytes_written == 0, "{counters:?}");
+}
+
+#[test]
+fn two_threads_work_at_once() {
+    let barrier = Arc::new(std::sync::Barrier::new(2));
+    let body = function("meet", move |_, _, _| {
+        barrier.wait();
+        Ok(Value::Unit)
+    });
+    for _ in 0..200 {
+        let graph = graph_of(Arc::clone(&body), |task| {
+            let source = [task(0, &[], 0), task(1, &[], 0)];
+            vec![task(2, &source, 0), task(3, &source, 0)]
+        });
+        run(&threads(2, u64::MAX), graph).unwrap();
+    }
+    let executor = threads(2, u64::MAX);
+    for _ in 0..200 {
+        let graph = graph_of(Arc::clone(&body), |task| vec![task(0, &[], 0), task(1, &[], 0)]);
+        run(&executor, graph).unwrap();
+    }
+}
