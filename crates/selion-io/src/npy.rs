@@ -1,0 +1,4 @@
+//! NumPy's own file format.
+/// A `.npy` file.
+#[derive(Debug)]
+pub struct NpyArray;
