@@ -16,13 +16,7 @@ fn main() {
 fn dump(path: &str) -> Result<(), SourceError> {
     let array = ZarrArray::open(path)?;
     let all = array.read(&Region { start: array.shape().iter().map(|_| 0).collect(), shape: array.shape().into() })?;
-    println!(
-        "{path}\t{}\t{:?}\t{:?}\t{:08x}",
-        array.dtype(),
-        array.shape(),
-        array.chunks(),
-        checksum(&all)
-    );
+    println!("{path}\t{}\t{:?}\t{:?}\t{:08x}", array.dtype(), array.shape(), array.chunks(), checksum(&all));
     Ok(())
 }
 

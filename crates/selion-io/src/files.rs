@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::UNIX_EPOCH;
 
 use selion_core::{Buffer, SourceError};
 
@@ -58,13 +59,27 @@ pub(crate) fn open_existing(path: &Path) -> Result<Option<File>, SourceError> {
     }
 }
 
+/// Names a file as it is now: another file in its place, or a later write to it, has another name.
+pub(crate) fn file_identity(path: &Path) -> Result<String, SourceError> {
+    let facts = || -> io::Result<String> {
+        let path = std::fs::canonicalize(path)?;
+        let metadata = std::fs::metadata(&path)?;
+        let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Ok(format!("{}:{modified}:{inode}", path.display()))
+    };
+    facts().map_err(|cause| io_error("open", path, cause))
+}
+
 /// Bytes in storage: part of a file, or already in memory.
 #[derive(Clone, Copy)]
 pub(crate) enum Stored<'a> {
     /// `len` bytes of a file from `start` on.
     File { file: &'a File, start: u64, len: u64 },
     /// All of these.
-    #[cfg_attr(not(feature = "zarr"), expect(dead_code, reason = "only Zarr decodes from memory"))]
     Memory(&'a [u8]),
 }
 

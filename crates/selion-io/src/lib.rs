@@ -1,9 +1,10 @@
 //! Storage as sources and sinks of chunks: Zarr, npy.
 //!
 //! * [`ZarrArray`]: one array of a Zarr store (format 2 or 3) on the local file system, read and written;
-//! * [`NpyArray`]: a `.npy` file, read by seeking and written in place.
+//! * [`NpyArray`]: a `.npy` file, read by seeking and written in place;
+//! * [`NpyStack`]: a directory of `.npy` files that lie one after the other along one axis, as Dask writes them.
 //!
-//! Both are [`ChunkSource`](selion_core::ChunkSource) and [`ChunkSink`](selion_core::ChunkSink): a read touches only
+//! Each is a [`ChunkSource`](selion_core::ChunkSource) and a [`ChunkSink`](selion_core::ChunkSink): a read touches only
 //! the bytes that the region needs, starts no thread, and holds no more than the result, one encoded and one decoded
 //! storage chunk. Whoever calls decides how many reads run at once.
 //!
@@ -20,13 +21,18 @@
 
 #[cfg(feature = "zarr")]
 mod codec;
+mod elements;
 mod files;
 #[cfg(feature = "npy")]
 mod npy;
+#[cfg(feature = "npy")]
+mod npy_stack;
 #[cfg(feature = "zarr")]
 mod zarr;
 
 #[cfg(feature = "npy")]
 pub use npy::NpyArray;
+#[cfg(feature = "npy")]
+pub use npy_stack::NpyStack;
 #[cfg(feature = "zarr")]
 pub use zarr::{Compression, CreateOptions, Shuffle, ZarrArray, ZarrVersion};

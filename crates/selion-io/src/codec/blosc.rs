@@ -77,7 +77,13 @@ impl Blosc {
             asked => asked.clamp(128, 1 << 28) as usize,
         };
         let unit = element * 8;
-        Ok(Blosc { compressor, level: setting(settings, "clevel", 5), arrange, element, block: (block / unit).max(1) * unit })
+        Ok(Blosc {
+            compressor,
+            level: setting(settings, "clevel", 5),
+            arrange,
+            element,
+            block: (block / unit).max(1) * unit,
+        })
     }
 
     fn compress(&self, plain: &[u8]) -> Result<Vec<u8>, String> {

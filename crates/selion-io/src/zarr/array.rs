@@ -1,17 +1,15 @@
 //! An array of a store, opened: what its metadata say, and where it is.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use selion_core::{DType, Dims, Scalar, SourceError};
 use serde_json::{Map, Value};
 
 use super::json;
 use super::metadata::{Metadata, ZarrVersion};
-use crate::files::{io_error, is_missing};
+use crate::files::{file_identity, io_error, is_missing};
 
 /// The metadata documents, by format: of an array, of a group.
 pub(super) const DOCUMENT_V3: &str = "zarr.json";
@@ -207,18 +205,7 @@ fn not_found(path: &Path) -> SourceError {
 
 /// Changes when the metadata are written anew, even if to the same content.
 fn identity(document: &Path, bytes: &[u8]) -> Result<String, SourceError> {
-    let facts = || -> io::Result<(PathBuf, u128, u64)> {
-        let path = std::fs::canonicalize(document)?;
-        let metadata = std::fs::metadata(&path)?;
-        let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Ok((path, modified, inode))
-    };
-    let (path, modified, inode) = facts().map_err(|cause| io_error("open", document, cause))?;
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
-    Ok(format!("zarr:{}:{modified}:{inode}:{:016x}", path.display(), hasher.finish()))
+    Ok(format!("zarr:{}:{:016x}", file_identity(document)?, hasher.finish()))
 }

@@ -11,6 +11,7 @@ use selion_core::{Buffer, Chunk, DType, Dims, Region, Scalar, Steps, assign_byte
 
 use super::grid::{Meeting, meetings};
 use crate::codec::Chain;
+use crate::elements::{element_bytes, swap_bytes};
 use crate::files::{Stored, Trouble};
 
 /// How a chunk of so many elements on each axis lies in its bytes.
@@ -121,7 +122,11 @@ impl Layout {
             strides[*axis] = stored_strides[k];
         }
         let target = Target { bytes: buffer.bytes_mut(), offset: 0, strides: strides.clone() };
-        self.read(stored, &Region { start: self.shape.iter().map(|_| 0).collect(), shape: self.shape.clone() }, target)?;
+        self.read(
+            stored,
+            &Region { start: self.shape.iter().map(|_| 0).collect(), shape: self.shape.clone() },
+            target,
+        )?;
         Ok(Chunk::from_parts(self.dtype, self.shape.clone(), strides, 0, buffer.into()))
     }
 
@@ -296,21 +301,5 @@ impl Encoded {
             Encoded::Elements(chunk) => element_bytes(chunk),
             Encoded::Bytes(bytes) => bytes,
         }
-    }
-}
-
-/// The bytes of a C-ordered chunk.
-fn element_bytes(chunk: &Chunk) -> &[u8] {
-    let start = chunk.offset() * chunk.dtype().size();
-    if chunk.is_empty() { &[] } else { &chunk.buffer().bytes()[start..start + chunk.nbytes()] }
-}
-
-/// Turns the byte order of numbers of `size` bytes around.
-fn swap_bytes(bytes: &mut [u8], size: usize) {
-    match size {
-        2 => bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|number| number.reverse()),
-        4 => bytes.as_chunks_mut::<4>().0.iter_mut().for_each(|number| number.reverse()),
-        8 => bytes.as_chunks_mut::<8>().0.iter_mut().for_each(|number| number.reverse()),
-        _ => {}
     }
 }
