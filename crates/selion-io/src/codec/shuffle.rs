@@ -1,0 +1,168 @@
+//! Shuffles: the first bytes of all elements, then all second bytes …; or the same for single bits.
+//!
+//! Neighbouring elements resemble each other most in their high bytes; put side by side, they compress better. Elements
+//! beyond the last whole one stay where they are. The loops below are written so that the compiler can vectorise those
+//! for the usual sizes.
+
+use serde_json::Value;
+
+use super::{Codec, Nature, setting, wrong_length};
+
+/// `shuffle` of numcodecs: `elementsize` in bytes.
+#[derive(Debug)]
+pub(crate) struct Shuffle {
+    size: usize,
+}
+
+impl Shuffle {
+    pub(crate) fn parse(settings: &Value) -> Result<Self, String> {
+        match setting(settings, "elementsize", 4) {
+            size @ 1..=255 => Ok(Shuffle { size: size as usize }),
+            size => Err(format!("shuffle with elementsize {size}")),
+        }
+    }
+}
+
+impl Codec for Shuffle {
+    fn decode_into(&self, encoded: &[u8], out: &mut [u8]) -> Result<(), String> {
+        if encoded.len() != out.len() {
+            return Err(wrong_length(encoded.len(), out.len()));
+        }
+        unshuffle(self.size, encoded, out);
+        Ok(())
+    }
+
+    fn decode(&self, encoded: &[u8]) -> Result<Vec<u8>, String> {
+        let mut out = vec![0; encoded.len()];
+        unshuffle(self.size, encoded, &mut out);
+        Ok(out)
+    }
+
+    fn encode(&self, plain: &[u8]) -> Result<Vec<u8>, String> {
+        let mut out = vec![0; plain.len()];
+        shuffle(self.size, plain, &mut out);
+        Ok(out)
+    }
+
+    fn nature(&self) -> Nature {
+        Nature::Rearrange
+    }
+}
+
+/// Puts bytes of the same place in their element side by side.
+pub(super) fn shuffle(size: usize, plain: &[u8], out: &mut [u8]) {
+    let count = plain.len() / size;
+    let (rows, rest) = out.split_at_mut(count * size);
+    rest.copy_from_slice(&plain[count * size..]);
+    if count == 0 {
+        return;
+    }
+    for (place, row) in rows.chunks_exact_mut(count).enumerate() {
+        for (byte, element) in row.iter_mut().zip(plain.chunks_exact(size)) {
+            *byte = element[place];
+        }
+    }
+}
+
+/// Undoes [`shuffle`].
+pub(super) fn unshuffle(size: usize, shuffled: &[u8], out: &mut [u8]) {
+    match size {
+        2 => unshuffle_sized::<2>(shuffled, out),
+        4 => unshuffle_sized::<4>(shuffled, out),
+        8 => unshuffle_sized::<8>(shuffled, out),
+        16 => unshuffle_sized::<16>(shuffled, out),
+        _ => {
+            let count = shuffled.len() / size;
+            out[count * size..].copy_from_slice(&shuffled[count * size..]);
+            for (at, element) in out.chunks_exact_mut(size).enumerate() {
+                for (place, byte) in element.iter_mut().enumerate() {
+                    *byte = shuffled[place * count + at];
+                }
+            }
+        }
+    }
+}
+
+fn unshuffle_sized<const SIZE: usize>(shuffled: &[u8], out: &mut [u8]) {
+    let count = shuffled.len() / SIZE;
+    let rows: [&[u8]; SIZE] = std::array::from_fn(|place| &shuffled[place * count..(place + 1) * count]);
+    let (elements, rest) = out.as_chunks_mut::<SIZE>();
+    rest.copy_from_slice(&shuffled[count * SIZE..]);
+    for (at, element) in elements.iter_mut().enumerate() {
+        *element = std::array::from_fn(|place| rows[place][at]);
+    }
+}
+
+/// Elements whose bits are turned at once.
+const BITS: usize = 8;
+
+/// Puts bits of the same place in their element side by side; only whole groups of eight elements can be turned.
+pub(super) fn bitshuffle(size: usize, plain: &[u8], out: &mut [u8]) {
+    let groups = plain.len() / size / BITS;
+    let done = groups * BITS * size;
+    out[done..].copy_from_slice(&plain[done..]);
+    for (group, elements) in plain[..done].chunks_exact(BITS * size).enumerate() {
+        for place in 0..size {
+            let turned = transpose_bits(u64::from_le_bytes(std::array::from_fn(|k| elements[k * size + place])));
+            for (bit, byte) in turned.to_le_bytes().into_iter().enumerate() {
+                out[(place * BITS + bit) * groups + group] = byte;
+            }
+        }
+    }
+}
+
+/// Undoes [`bitshuffle`].
+pub(super) fn bitunshuffle(size: usize, shuffled: &[u8], out: &mut [u8]) {
+    let groups = shuffled.len() / size / BITS;
+    let done = groups * BITS * size;
+    out[done..].copy_from_slice(&shuffled[done..]);
+    for (group, elements) in out[..done].chunks_exact_mut(BITS * size).enumerate() {
+        for place in 0..size {
+            let bits = std::array::from_fn(|bit| shuffled[(place * BITS + bit) * groups + group]);
+            let turned = transpose_bits(u64::from_le_bytes(bits)).to_le_bytes();
+            for (k, byte) in turned.into_iter().enumerate() {
+                elements[k * size + place] = byte;
+            }
+        }
+    }
+}
+
+/// Transposes eight bytes as an 8 × 8 matrix of bits: swaps single bits, then pairs, then nibbles across the diagonal.
+fn transpose_bits(mut x: u64) -> u64 {
+    let mut swap = |distance: u32, mask: u64| {
+        let moved = (x ^ (x >> distance)) & mask;
+        x ^= moved ^ (moved << distance);
+    };
+    swap(7, 0x00aa_00aa_00aa_00aa);
+    swap(14, 0x0000_cccc_0000_cccc);
+    swap(28, 0x0000_0000_f0f0_f0f0);
+    x
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_transposed() {
+        for (row, column) in (0..8).flat_map(|row| (0..8).map(move |column| (row, column))) {
+            assert_eq!(transpose_bits(1 << (row * 8 + column)), 1 << (column * 8 + row));
+        }
+    }
+
+    #[test]
+    fn shuffles_are_undone_at_any_length() {
+        let plain: Vec<u8> = (0..1000u32).map(|k| (k.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        for size in [1, 2, 3, 4, 7, 8, 12, 16] {
+            for len in [0, 1, 15, 16, 17, 128, 999] {
+                let (mut there, mut back) = (vec![0; len], vec![0; len]);
+                shuffle(size, &plain[..len], &mut there);
+                unshuffle(size, &there, &mut back);
+                assert_eq!(back, plain[..len], "bytes, size {size}, length {len}");
+                bitshuffle(size, &plain[..len], &mut there);
+                bitunshuffle(size, &there, &mut back);
+                assert_eq!(back, plain[..len], "bits, size {size}, length {len}");
+            }
+        }
+    }
+}
