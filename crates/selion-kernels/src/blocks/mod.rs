@@ -5,6 +5,8 @@
 //! shapes and edge cases are NumPy's.
 
 pub mod gather;
+mod gemm;
 mod lanes;
+pub mod linear;
 #[cfg(test)]
 mod testing;
