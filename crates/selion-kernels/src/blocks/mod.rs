@@ -7,6 +7,8 @@
 pub mod gather;
 mod gemm;
 mod lanes;
+pub mod layout;
 pub mod linear;
+pub mod scan;
 #[cfg(test)]
 mod testing;
