@@ -10,5 +10,6 @@ mod lanes;
 pub mod layout;
 pub mod linear;
 pub mod scan;
+pub mod sort;
 #[cfg(test)]
 mod testing;
