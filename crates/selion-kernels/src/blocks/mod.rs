@@ -4,11 +4,13 @@
 //! chunk, or a view where one serves. Axes are counted from the front; negative axes are resolved by the caller. Dtypes,
 //! shapes and edge cases are NumPy's.
 
+pub mod bins;
 pub mod gather;
 mod gemm;
 mod lanes;
 pub mod layout;
 pub mod linear;
+pub mod quantile;
 pub mod scan;
 pub mod sort;
 #[cfg(test)]
