@@ -9,6 +9,7 @@ mod elementwise;
 mod error;
 mod expr;
 mod lower;
+mod operators;
 mod optimize;
 mod rechunk;
 mod reduce;

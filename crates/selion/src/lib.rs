@@ -1,1 +1,35 @@
 //! Lazy chunked arrays and task graphs that run on every core, larger than memory.
+//!
+//! ```
+//! use selion::prelude::*;
+//!
+//! let x = Array::ones(&[1000, 4000], DType::F64, Some(Chunks::regular(&[1000, 4000], &[1000, 1000])))?;
+//! let y = (&x + 1.0)?.mean()?;
+//! assert_eq!(y.compute()?.scalar().unwrap().get::<f64>(), 2.0);
+//! # Ok::<(), selion::Error>(())
+//! ```
+
+mod compute;
+mod error;
+mod ops;
+mod settings;
+
+pub use compute::{Run, compute, compute_with, executor, persist_with, store_with};
+pub use error::Error;
+pub use ops::ArrayExt;
+pub use settings::{SETTINGS, Setting, SettingError, Settings, Value as SettingValue, parse_bytes, settings};
+
+pub use selion_array as array;
+pub use selion_core as core;
+pub use selion_io as io;
+pub use selion_kernels as kernels;
+pub use selion_runtime as runtime;
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::ops::ArrayExt;
+    pub use crate::{Error, compute};
+    pub use selion_array::{Array, ChunkSpec, Chunks, ReduceKind};
+    pub use selion_core::{Chunk, DType, Scalar};
+    pub use selion_kernels::program::Op;
+}
