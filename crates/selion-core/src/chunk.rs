@@ -211,6 +211,11 @@ impl Chunk {
         if self.buffer.is_owned() && self.nbytes() * 2 >= self.buffer.len() {
             return self.clone();
         }
+        self.compact_copy()
+    }
+
+    /// The same elements, C-ordered, in memory that nobody else has.
+    pub fn compact_copy(&self) -> Chunk {
         let mut buffer = Buffer::scratch(self.nbytes());
         copy::assign(&mut buffer, 0, &contiguous_strides(&self.shape), self);
         Chunk::new(self.dtype, &self.shape, buffer)

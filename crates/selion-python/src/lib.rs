@@ -1,14 +1,27 @@
 //! The Python extension module `selion._selion`: converts, releases the GIL, calls, maps errors. Decides nothing.
+//!
+//! * `array`: the class `Array` and the functions that make one;
+//! * `chunk`: NumPy arrays in and out, without a copy;
+//! * `convert`: other arguments (dtypes, chunks, operands);
+//! * `run`: computing, with signals looked after;
+//! * `source`: Python objects as storage; `settings`: `selion.config`; `errors`: which exception an error becomes.
+
+mod array;
+mod chunk;
+mod convert;
+mod errors;
+mod run;
+mod settings;
+mod source;
 
 use pyo3::prelude::*;
 
 /// The native half of the Python package `selion`.
 #[pymodule]
-mod _selion {
-    use pyo3::prelude::*;
-
-    #[pymodule_init]
-    fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
-        m.add("__version__", env!("CARGO_PKG_VERSION"))
-    }
+fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    chunk::register(m)?;
+    array::register(m)?;
+    run::register(m)?;
+    settings::register(m)
 }

@@ -1,0 +1,121 @@
+//! NumPy arrays as chunks and chunks as NumPy arrays, without a copy, through the array interface protocol.
+//!
+//! Inward, the chunk's buffer borrows the array's memory and holds a reference to the array. Outward, a [`Block`] offers
+//! its memory by `__array_interface__` and becomes the base of the array that NumPy makes of it. A block is writable only
+//! if nothing else refers to its memory.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use selion::core::{Buffer, Chunk, DType, Dims, Steps};
+
+/// A block of elements that NumPy can look at.
+#[pyclass(frozen, module = "selion._selion")]
+pub(crate) struct Block {
+    chunk: Chunk,
+    writable: bool,
+}
+
+#[pymethods]
+impl Block {
+    #[getter]
+    fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let chunk = &self.chunk;
+        let size = chunk.dtype().size();
+        let data = chunk.buffer().bytes().as_ptr() as usize + chunk.offset() * size;
+        let strides: Vec<isize> = chunk.strides().iter().map(|stride| stride * size as isize).collect();
+        let interface = PyDict::new(py);
+        interface.set_item("version", 3)?;
+        interface.set_item("typestr", chunk.dtype().typestr())?;
+        interface.set_item("shape", PyTuple::new(py, chunk.shape())?)?;
+        interface.set_item("strides", PyTuple::new(py, strides)?)?;
+        interface.set_item("data", (data, !self.writable))?;
+        Ok(interface)
+    }
+}
+
+/// The NumPy array of a chunk; scalars stay 0-d arrays.
+pub(crate) fn to_numpy(py: Python<'_>, chunk: Chunk) -> PyResult<Bound<'_, PyAny>> {
+    view_of(py, chunk, true)
+}
+
+/// As [`to_numpy`], for blocks that others may be reading: read-only.
+pub(crate) fn to_numpy_readonly(py: Python<'_>, chunk: Chunk) -> PyResult<Bound<'_, PyAny>> {
+    view_of(py, chunk, false)
+}
+
+fn view_of(py: Python<'_>, chunk: Chunk, writable: bool) -> PyResult<Bound<'_, PyAny>> {
+    let alone = |chunk: &Chunk| {
+        let repeats = chunk.shape().iter().zip(chunk.strides()).any(|(len, stride)| *len > 1 && *stride == 0);
+        chunk.buffer().is_owned() && Arc::strong_count(chunk.buffer()) == 1 && !repeats
+    };
+    let chunk = if writable && !alone(&chunk) { chunk.compact_copy() } else { chunk };
+    let block = Bound::new(py, Block { chunk, writable })?;
+    py.import("numpy")?.call_method1("asarray", (block,))
+}
+
+/// The chunk of a NumPy array: a view of its memory where that is in the machine's byte order and aligned, else a copy.
+///
+/// # Errors
+/// `TypeError` for a dtype that selion does not have.
+pub(crate) fn from_numpy(array: &Bound<'_, PyAny>) -> PyResult<Chunk> {
+    let py = array.py();
+    let interface = match array.getattr("__array_interface__") {
+        Ok(interface) => interface,
+        Err(_) => py.import("numpy")?.call_method1("asarray", (array,))?.getattr("__array_interface__")?,
+    };
+    let typestr: String = interface.get_item("typestr")?.extract()?;
+    let Ok(dtype) = DType::parse(&typestr) else {
+        if typestr.starts_with('>') {
+            let native = array.getattr("dtype")?.call_method1("newbyteorder", ("=",))?;
+            return from_numpy(&array.call_method1("astype", (native,))?);
+        }
+        let dtype = array.getattr("dtype")?;
+        return Err(PyTypeError::new_err(format!("selion has no arrays of dtype {dtype}")));
+    };
+    let shape: Dims = interface.get_item("shape")?.extract::<Vec<usize>>()?.into();
+    let size = dtype.size();
+    let strides: Option<Vec<isize>> = match interface.get_item("strides") {
+        Ok(strides) => strides.extract()?,
+        Err(_) => None,
+    };
+    let (data, _readonly): (usize, bool) = interface.get_item("data")?.extract()?;
+    let strides: Steps = match strides {
+        None => selion::core::contiguous_strides(&shape),
+        Some(strides) => {
+            let whole = strides.iter().all(|stride| stride % size as isize == 0);
+            if !whole || !data.is_multiple_of(size.min(8)) {
+                return from_numpy(&py.import("numpy")?.call_method1("array", (array,))?);
+            }
+            strides.iter().map(|stride| stride / size as isize).collect()
+        }
+    };
+    if !data.is_multiple_of(size.min(8)) {
+        return from_numpy(&py.import("numpy")?.call_method1("array", (array,))?);
+    }
+    if shape.contains(&0) {
+        return Ok(Chunk::new(dtype, &shape, Buffer::zeroed(0)));
+    }
+    let reach = |forward: bool| -> isize {
+        shape
+            .iter()
+            .zip(&strides)
+            .map(|(len, stride)| (*len as isize - 1) * stride)
+            .filter(|step| (*step > 0) == forward)
+            .sum()
+    };
+    let (before, after) = (-reach(false), reach(true));
+    let start = (data as isize - before * size as isize) as usize;
+    let len = (before + after + 1) as usize * size;
+    let owner: Py<PyAny> = array.clone().unbind();
+    // SAFETY: the array interface promises that the elements at these offsets from `data` are in memory that lives as
+    // long as the array, to which `owner` is a reference. NumPy does not move an array's memory while it is referenced.
+    let buffer = unsafe { Buffer::foreign(start as *const u8, len, Box::new(owner)) };
+    Ok(Chunk::from_parts(dtype, shape, strides, before as usize, Arc::new(buffer)))
+}
+
+pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<Block>()
+}

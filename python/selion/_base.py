@@ -1,0 +1,112 @@
+"""What collections have in common: computing several at once, in any nest of containers."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+
+from selion import _selion
+
+
+def is_selion_collection(x) -> bool:
+    """Whether ``x`` is a lazy collection of selion.
+
+    Examples
+    --------
+    >>> import selion, selion.array as da
+    >>> selion.is_selion_collection(da.ones(3)), selion.is_selion_collection([1])
+    (True, False)
+    """
+    return isinstance(getattr(x, "_native", None), _selion.Array)
+
+
+def _collect(x, found: list):
+    """Appends the collections in a nest of containers to ``found``."""
+    if is_selion_collection(x):
+        found.append(x)
+    elif isinstance(x, (list, tuple, set, frozenset)):
+        for item in x:
+            _collect(item, found)
+    elif isinstance(x, dict):
+        for item in x.values():
+            _collect(item, found)
+    elif is_dataclass(x) and not isinstance(x, type):
+        for field in fields(x):
+            _collect(getattr(x, field.name), found)
+
+
+def _rebuild(x, values):
+    """The same nest with each collection replaced by the next of ``values``."""
+    if is_selion_collection(x):
+        return next(values)
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return type(x)(*(_rebuild(item, values) for item in x))
+    if isinstance(x, (list, tuple, set, frozenset)):
+        return type(x)([_rebuild(item, values) for item in x])
+    if isinstance(x, dict):
+        return type(x)((key, _rebuild(item, values)) for key, item in x.items())
+    if is_dataclass(x) and not isinstance(x, type):
+        return replace(x, **{field.name: _rebuild(getattr(x, field.name), values) for field in fields(x)})
+    return x
+
+
+def _gather(args, traverse: bool) -> list:
+    found: list = []
+    for arg in args:
+        if traverse:
+            _collect(arg, found)
+        elif is_selion_collection(arg):
+            found.append(arg)
+    return found
+
+
+def compute(*args, traverse: bool = True, optimize_graph: bool = True, scheduler=None, num_workers=None, **kwargs):
+    """Compute several collections at once, sharing what they have in common.
+
+    Parameters
+    ----------
+    args : object
+        Collections, or lists, tuples, sets, dicts and dataclasses with collections in them. Anything else comes back
+        as it is.
+    traverse : bool
+        Whether to look into containers.
+    scheduler : {"threads", "synchronous"}, optional
+        Who runs the tasks; the setting ``scheduler`` by default.
+    num_workers : int, optional
+        Threads to use; one per core by default.
+
+    Returns
+    -------
+    tuple
+        The arguments with each collection replaced by its value: a NumPy array or scalar for an array.
+
+    Examples
+    --------
+    >>> import selion, selion.array as da
+    >>> x = da.arange(5, chunks=2)
+    >>> total, parts = selion.compute(x.sum(), {"max": x.max()})
+    >>> int(total), int(parts["max"])
+    (10, 4)
+    """
+    found = _gather(args, traverse)
+    natives = [x._native for x in found]
+    results = _selion.compute(natives, scheduler, num_workers) if natives else []
+    values = iter([x._finish(value) for x, value in zip(found, results, strict=True)])
+    return tuple(_rebuild(arg, values) if traverse or is_selion_collection(arg) else arg for arg in args)
+
+
+def persist(*args, traverse: bool = True, optimize_graph: bool = True, scheduler=None, num_workers=None, **kwargs):
+    """Compute several collections and keep their blocks: collections like the given ones, with their elements in memory.
+
+    See `compute` for the parameters.
+
+    Examples
+    --------
+    >>> import selion, selion.array as da
+    >>> (x,) = selion.persist(da.arange(6, chunks=3) + 1)
+    >>> x.sum().compute()
+    np.int64(21)
+    """
+    found = _gather(args, traverse)
+    kept = _selion.persist([x._native for x in found], scheduler, num_workers) if found else []
+    values = iter([type(x)(native) for x, native in zip(found, kept, strict=True)])
+    return tuple(_rebuild(arg, values) if traverse or is_selion_collection(arg) else arg for arg in args)

@@ -1,0 +1,358 @@
+"""The class `Array`, and arrays from and to memory and storage."""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import uuid
+
+import numpy as np
+
+from selion import _selion
+from selion._base import compute, persist
+
+
+def _operand(x):
+    """What the native layer takes for an argument of a ufunc."""
+    return x._native if isinstance(x, Array) else x
+
+
+def _ufunc(name: str, *args) -> Array:
+    return Array(_selion.ufunc(name, tuple(_operand(arg) for arg in args)))
+
+
+def _binary(name: str):
+    def method(self, other):
+        try:
+            return _ufunc(name, self, other)
+        except TypeError:
+            if isinstance(other, (Array, np.ndarray, np.generic, bool, int, float, complex)):
+                raise
+            return NotImplemented
+
+    def reflected(self, other):
+        return _ufunc(name, other, self)
+
+    return method, reflected
+
+
+class Array:
+    """A lazy chunked array that looks like a NumPy array and may be larger than memory.
+
+    Made by functions such as `from_array`, `from_zarr` and `ones`, and by operations on other arrays; nothing is
+    computed before `compute` is called.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> x = da.ones((1000, 1000), chunks=(100, 1000))
+    >>> x.chunksize, x.npartitions
+    ((100, 1000), 10)
+    >>> (x + 1).mean().compute()
+    np.float64(2.0)
+    """
+
+    __slots__ = ("_native",)
+    __array_priority__ = 11
+
+    def __init__(self, native):
+        self._native = native
+
+    # What it is.
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of the elements."""
+        return self._native.dtype
+
+    @property
+    def shape(self) -> tuple:
+        """The lengths of the axes; ``nan`` where only computing will tell."""
+        return self._native.shape
+
+    @property
+    def chunks(self) -> tuple:
+        """The block lengths along each axis."""
+        return self._native.chunks
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._native.ndim
+
+    @property
+    def size(self):
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self._native.itemsize
+
+    @property
+    def nbytes(self):
+        """Bytes of all elements."""
+        return self.size * self.itemsize
+
+    @property
+    def numblocks(self) -> tuple:
+        """The number of blocks along each axis."""
+        return self._native.numblocks
+
+    @property
+    def npartitions(self) -> int:
+        """The number of blocks."""
+        return math.prod(self.numblocks)
+
+    @property
+    def chunksize(self) -> tuple:
+        """The largest block length along each axis."""
+        return tuple(max(lens) for lens in self.chunks)
+
+    @property
+    def name(self) -> str:
+        """The name: what the array is, and a hash of how it is made."""
+        return self._native.name
+
+    def __len__(self):
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        if math.isnan(self.shape[0]):
+            raise ValueError("Cannot call len() on object with unknown chunk size; call compute_chunk_sizes() first")
+        return self.shape[0]
+
+    def __repr__(self):
+        size = ", ".join(str(s) for s in self.chunksize) + ("," if self.ndim == 1 else "")
+        return f"selion.array<{self._native.kind}, shape={self.shape}, dtype={self.dtype}, chunksize=({size})>"
+
+    # Computing.
+
+    def _finish(self, value):
+        return value[()] if value.ndim == 0 else value
+
+    def compute(self, **kwargs):
+        """The elements, as a NumPy array; a NumPy scalar for a 0-d array. See `selion.compute`."""
+        return compute(self, traverse=False, **kwargs)[0]
+
+    def persist(self, **kwargs) -> Array:
+        """The same array with its elements computed and kept in memory, block by block. See `selion.persist`."""
+        return persist(self, traverse=False, **kwargs)[0]
+
+    def __array__(self, dtype=None, copy=None, **kwargs):
+        if copy is False:
+            raise ValueError("a lazy array cannot be converted to a NumPy array without computing and copying")
+        x = np.asarray(self.compute())
+        return x if dtype is None or x.dtype == dtype else x.astype(dtype)
+
+    def __bool__(self):
+        if self.size > 1:
+            raise ValueError(
+                f"The truth value of a {type(self).__name__} is ambiguous. Use a.any() or a.all()."
+            )
+        return bool(self.compute())
+
+    def _scalar(self, kind):
+        if self.size != 1:
+            raise TypeError("Only length-1 arrays can be converted to Python scalars")
+        return kind(self.compute().reshape(())[()])
+
+    def __int__(self):
+        return self._scalar(int)
+
+    def __float__(self):
+        return self._scalar(float)
+
+    def __complex__(self):
+        return self._scalar(complex)
+
+    def __index__(self):
+        return self._scalar(operator.index)
+
+    # Operators.
+
+    __add__, __radd__ = _binary("add")
+    __sub__, __rsub__ = _binary("subtract")
+    __mul__, __rmul__ = _binary("multiply")
+    __truediv__, __rtruediv__ = _binary("divide")
+    __floordiv__, __rfloordiv__ = _binary("floor_divide")
+    __mod__, __rmod__ = _binary("remainder")
+    __pow__, __rpow__ = _binary("power")
+    __and__, __rand__ = _binary("bitwise_and")
+    __or__, __ror__ = _binary("bitwise_or")
+    __xor__, __rxor__ = _binary("bitwise_xor")
+    __lshift__, __rlshift__ = _binary("left_shift")
+    __rshift__, __rrshift__ = _binary("right_shift")
+    __eq__, _ = _binary("equal")
+    __ne__, _ = _binary("not_equal")
+    __lt__, _ = _binary("less")
+    __le__, _ = _binary("less_equal")
+    __gt__, _ = _binary("greater")
+    __ge__, _ = _binary("greater_equal")
+    __hash__ = None
+
+    def __neg__(self):
+        return _ufunc("negative", self)
+
+    def __pos__(self):
+        return _ufunc("positive", self)
+
+    def __abs__(self):
+        return _ufunc("absolute", self)
+
+    def __invert__(self):
+        return _ufunc("invert", self)
+
+    # Conversions and other blocks.
+
+    def astype(self, dtype, **kwargs) -> Array:
+        """The same values in another dtype."""
+        return Array(self._native.astype(dtype))
+
+    def rechunk(self, chunks="auto", **kwargs) -> Array:
+        """The same elements in other blocks.
+
+        Parameters
+        ----------
+        chunks : int, tuple, dict, "auto" or bytes as text
+            Block lengths *in elements*, ``-1`` keeps an axis whole, ``None`` leaves it as it is.
+
+        Examples
+        --------
+        >>> import selion.array as da
+        >>> da.ones((4, 4), chunks=2).rechunk((4, 1)).chunks
+        ((4,), (1, 1, 1, 1))
+        """
+        return Array(self._native.rechunk(chunks))
+
+    def store(self, target, **kwargs):
+        """Compute the array into ``target``. See `store`."""
+        return store([self], [target], **kwargs)
+
+    def to_zarr(self, *args, **kwargs):
+        """Compute the array into a Zarr store. See `to_zarr`."""
+        return to_zarr(self, *args, **kwargs)
+
+
+def from_array(x, chunks="auto", name=None, lock=False, asarray=None, fancy=True, getitem=None, meta=None, **kwargs):
+    """An array of what is in ``x``.
+
+    Parameters
+    ----------
+    x : array-like
+        A NumPy array, which is read in place, or anything with ``shape``, ``dtype`` and ``__getitem__``.
+    chunks : int, tuple, dict, "auto" or bytes as text
+        Block lengths; see `Array.rechunk`.
+    lock : bool or lock
+        Held while ``x`` is read; ``True`` makes one.
+
+    Examples
+    --------
+    >>> import numpy as np, selion.array as da
+    >>> da.from_array(np.arange(6), chunks=2).sum().compute()
+    np.int64(15)
+    """
+    if isinstance(x, Array):
+        raise ValueError("Array is already a selion array. Use 'asarray' or 'rechunk' instead.")
+    if isinstance(x, (np.ndarray, np.generic, list, tuple, bool, int, float, complex)):
+        x = np.asarray(x)
+        if x.dtype.kind not in "OSUV":
+            return Array(_selion.from_memory(x, chunks))
+    if lock is True:
+        from threading import Lock
+
+        lock = Lock()
+    return Array(_selion.from_object(x, chunks, name or uuid.uuid4().hex, lock or None))
+
+
+def asarray(a, dtype=None, **kwargs) -> Array:
+    """``a`` as an array of selion; an array of selion as it is."""
+    if not isinstance(a, Array):
+        a = from_array(np.asarray(a))
+    return a if dtype is None else a.astype(dtype)
+
+
+def asanyarray(a, dtype=None, **kwargs) -> Array:
+    """As `asarray`."""
+    return asarray(a, dtype)
+
+
+def from_zarr(url, component=None, storage_options=None, chunks=None, name=None, **kwargs) -> Array:
+    """The array in a Zarr store (format 2 or 3).
+
+    Parameters
+    ----------
+    url : str, path or zarr array
+        The store's folder.
+    component : str, optional
+        The array's path in the store.
+    chunks : int, tuple, dict, "auto" or bytes as text, optional
+        Block lengths; as many whole storage chunks as make up about 128 MiB by default.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no array at that place.
+    """
+    folder = _zarr_folder(url)
+    if folder is None:
+        return from_array(url, chunks=chunks or "auto")
+    return Array(_selion.from_zarr(folder, chunks or "auto", component))
+
+
+def _zarr_folder(url) -> str | None:
+    """The folder of a path or of a zarr array on the local file system."""
+    if isinstance(url, (str, os.PathLike)):
+        return os.fspath(url)
+    store = getattr(url, "store", None)
+    root = getattr(store, "root", None) or getattr(store, "path", None)
+    if root is None:
+        return None
+    return os.path.join(os.fspath(root), getattr(url, "path", "") or "")
+
+
+def to_zarr(arr, url, component=None, storage_options=None, overwrite=False, compute=True, zarr_format=3, **kwargs):
+    """Compute an array into a new Zarr store, whose chunks are the array's.
+
+    Parameters
+    ----------
+    arr : Array
+    url : str or path
+        The store's folder.
+    component : str, optional
+        The array's path in the store.
+    overwrite : bool
+        Whether to replace what is there.
+    zarr_format : {2, 3}
+
+    Raises
+    ------
+    FileExistsError
+        If something is there and ``overwrite`` is false.
+    """
+    if not compute:
+        raise NotImplementedError("to_zarr(compute=False) is not implemented")
+    _selion.to_zarr(arr._native, os.fspath(url), component, overwrite, zarr_format)
+
+
+def store(sources, targets, lock=True, regions=None, compute=True, return_stored=False, **kwargs):
+    """Compute arrays into objects with ``__setitem__``.
+
+    Parameters
+    ----------
+    sources : Array or list of Array
+    targets : object or list of objects
+        With ``shape``, ``dtype`` and ``__setitem__``: NumPy, h5py, zarr arrays.
+    lock : bool or lock
+        Held while a target is written; ``True`` makes one for all.
+    """
+    if isinstance(sources, Array):
+        sources, targets = [sources], [targets]
+    if len(sources) != len(targets):
+        raise ValueError(f"Different number of sources [{len(sources)}] and targets [{len(targets)}]")
+    if lock is True:
+        from threading import Lock
+
+        lock = Lock()
+    _selion.store([x._native for x in sources], list(targets), lock or None)
