@@ -92,6 +92,9 @@ impl Ledger {
 
     /// Takes `nbytes` whether they fit or not.
     pub(crate) fn force(&self, nbytes: u64) -> u64 {
+        if nbytes == 0 {
+            return self.used_bytes();
+        }
         self.used_bytes.fetch_add(nbytes, Ordering::AcqRel) + nbytes
     }
 
@@ -105,15 +108,6 @@ impl Ledger {
                 self.changed.notify_all();
             }
         }
-    }
-
-    /// Replaces a reservation of `before` bytes by `after` bytes; the sum of all that is taken then.
-    pub(crate) fn settle(&self, before: u64, after: u64) -> u64 {
-        if after > before {
-            return self.force(after - before);
-        }
-        self.release(before - after);
-        self.used_bytes()
     }
 
     /// Counts the calling thread as active until the guard is dropped.
@@ -251,7 +245,7 @@ mod tests {
         assert_eq!(ledger.try_reserve(60), Some(60));
         assert_eq!(ledger.try_reserve(41), None);
         assert_eq!(ledger.try_reserve(u64::MAX), None);
-        assert_eq!(ledger.settle(60, 10), 10);
+        ledger.release(50);
         assert_eq!(ledger.try_reserve(90), Some(100));
         assert_eq!(ledger.force(5), 105);
         assert_eq!(ledger.try_reserve(0), None, "over the budget nothing starts unasked");

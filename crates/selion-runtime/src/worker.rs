@@ -19,6 +19,10 @@ use crate::spill::{SpillFile, is_spillable};
 
 /// Done tasks are told to the run in batches, so that workers do not fight over one counter.
 const DONE_BATCH: usize = 64;
+/// Bytes that a worker reserves ahead, so that small tasks do not all write to one counter; less where the budget is
+/// small, of which all workers together reserve at most this share ahead.
+const CREDIT_MAX_BYTES: u64 = 64 << 10;
+const CREDIT_SHARE: u64 = 256;
 /// Tasks put aside for want of memory before the worker waits.
 const ASIDE_MAX: usize = 8;
 /// How long a worker looks for work before it sleeps: about what falling asleep and waking up costs.
@@ -47,6 +51,9 @@ pub(crate) struct Worker<'r> {
     aside: Vec<u32>,
     refused_bytes: u64,
     done: usize,
+    /// Bytes that are reserved and that no task has taken, and how many to reserve at a time.
+    credit_bytes: u64,
+    refill_bytes: u64,
     peak_bytes: u64,
 }
 
@@ -71,6 +78,8 @@ impl<'r> Worker<'r> {
             aside: Vec::new(),
             refused_bytes: 0,
             done: 0,
+            credit_bytes: 0,
+            refill_bytes: CREDIT_MAX_BYTES.min(run.ledger.budget_bytes() / CREDIT_SHARE / run.stacks.len() as u64),
             peak_bytes: 0,
         }
     }
@@ -117,7 +126,7 @@ impl<'r> Worker<'r> {
                     turn = worker.wait_for_memory(rank);
                 }
             }
-            worker.report();
+            worker.let_others();
         });
         drop(active);
     }
@@ -127,6 +136,7 @@ impl<'r> Worker<'r> {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) {
             self.run.fail(ExecError::Unavailable(format!("a worker thread panicked: {}", panic_text(&*panic))));
         }
+        self.return_credit();
         self.run.saw_peak(self.peak_bytes);
     }
 
@@ -144,11 +154,17 @@ impl<'r> Worker<'r> {
                 self.try_aside();
             }
         }
-        self.report();
+        self.let_others();
     }
 
     fn report(&mut self) {
         self.run.tasks_done(std::mem::take(&mut self.done));
+    }
+
+    /// Before it waits for anything, a worker tells what it did, and gives back what it does not need.
+    fn let_others(&mut self) {
+        self.return_credit();
+        self.report();
     }
 
     fn work_comes_soon(&self) -> bool {
@@ -187,7 +203,7 @@ impl<'r> Worker<'r> {
     fn try_aside(&mut self) {
         self.aside.sort_unstable_by(|a, b| b.cmp(a));
         let Some(best) = self.aside.pop() else { return };
-        self.report();
+        self.let_others();
         let waiting = std::mem::take(&mut self.aside);
         self.run.stacks[self.number].push(waiting);
         let turn = self.wait_for_memory(best);
@@ -230,8 +246,7 @@ impl<'r> Worker<'r> {
         let needs = self.needs(task);
         if !run.under_pressure() {
             // Nothing was ever evicted, so all inputs are in memory.
-            if let Some(used) = run.ledger.try_reserve(needs) {
-                self.peak_bytes = self.peak_bytes.max(used);
+            if self.take_credit(needs) {
                 run.mark_started(rank);
                 return Ok(Some(Admitted { reserved_bytes: needs, pinned: false }));
             }
@@ -255,6 +270,47 @@ impl<'r> Worker<'r> {
         self.peak_bytes = self.peak_bytes.max(used);
         run.mark_started(rank);
         Ok(Some(Admitted { reserved_bytes: nbytes, pinned: true }))
+    }
+
+    /// Reserves `nbytes` if that is possible without evicting.
+    fn take_credit(&mut self, nbytes: u64) -> bool {
+        if nbytes == 0 {
+            return self.run.ledger.try_reserve(0).is_some(); // its size is not known, so the budget must not be reached
+        }
+        if self.credit_bytes < nbytes {
+            let refill = nbytes.saturating_add(self.refill_bytes);
+            if let Some(used) = self.run.ledger.try_reserve(refill) {
+                self.credit_bytes += refill;
+                self.peak_bytes = self.peak_bytes.max(used);
+            }
+        }
+        let taken = self.credit_bytes >= nbytes;
+        if taken {
+            self.credit_bytes -= nbytes;
+        } else {
+            self.return_credit();
+        }
+        taken
+    }
+
+    fn return_credit(&mut self) {
+        self.run.ledger.release(std::mem::take(&mut self.credit_bytes));
+    }
+
+    /// Replaces a reservation of `before` bytes by `after` bytes.
+    fn settle(&mut self, before: u64, after: u64) {
+        if after > before {
+            let more = (after - before).saturating_sub(self.credit_bytes);
+            self.credit_bytes -= after - before - more;
+            self.run.ledger.force(more);
+            return;
+        }
+        self.credit_bytes += before - after;
+        let keep = if self.run.under_pressure() { 0 } else { self.refill_bytes };
+        if self.credit_bytes > 2 * keep {
+            self.run.ledger.release(self.credit_bytes - keep);
+            self.credit_bytes = keep;
+        }
     }
 
     /// Bytes that are freed when the only reader that is left of `inputs` has run.
@@ -355,7 +411,7 @@ impl<'r> Worker<'r> {
             self.peak_bytes = self.peak_bytes.max(run.ledger.used_bytes() + added - admitted.reserved_bytes);
         }
         let freed = self.let_go(task);
-        run.ledger.settle(admitted.reserved_bytes + freed, added);
+        self.settle(admitted.reserved_bytes + freed, added);
         if result.is_ok() {
             if hand_on {
                 self.hand_on(task);

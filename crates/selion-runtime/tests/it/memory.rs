@@ -72,6 +72,31 @@ fn values_in_memory_stay_under_the_budget_and_one_task_per_thread() {
 }
 
 #[test]
+fn sizes_that_are_not_known_before_are_counted_afterwards() {
+    for count in [1, 2] {
+        let scale = Arc::new(Scale::default());
+        let executor = threads(count, (5 * NBYTES) as u64);
+        let graph = graph_of(weighed(&scale), |task| {
+            let blocks: Vec<ValueId> = (0..100).map(|k| task(k, &[], 0)).collect();
+            let sums: Vec<ValueId> = blocks.chunks(2).map(|pair| task(0, pair, 0)).collect();
+            let first = task(0, &[sums[0], blocks[99]], 0);
+            vec![sums.iter().chain(&blocks).fold(first, |sum, block| task(0, &[sum, *block], 0))]
+        });
+        run(&executor, graph).unwrap();
+        let (peak, counters) = (scale.peak_bytes.load(Ordering::Relaxed), executor.last_run());
+        assert!(peak <= (5 + 3 * count) * NBYTES, "{peak}: {counters:?}");
+        assert!(counters.spilled_bytes_written > 0, "{counters:?}");
+    }
+}
+
+#[test]
+fn the_default_budget_is_a_share_of_the_machine() {
+    let machine = selion_runtime::machine_memory_bytes().unwrap();
+    let limit = selion_runtime::Threads::default().memory_limit();
+    assert!(limit > machine / 2 && limit < machine / 3 * 2, "{limit} of {machine}");
+}
+
+#[test]
 fn a_task_that_does_not_fit_runs_alone() {
     let running = Arc::new(AtomicUsize::new(0));
     let body = function_of_many("huge", 1 << 40, move |_, _, _| {
