@@ -14,12 +14,16 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use selion_core::Value;
 
 /// How long a worker without memory waits before it looks again whether it was cancelled.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How long a task waits before it passes the budget, one at a time. Active workers may wait for each other in ways that
+/// are not seen here, such as a body that waits for a thread of its own that runs a graph.
+const STALL: Duration = Duration::from_millis(200);
 
 /// Smaller buffers are counted once per value; looking them up would cost more than it tells.
 const SHARED_MIN_BYTES: usize = 4 << 10;
@@ -44,6 +48,8 @@ struct Gate {
     active: usize,
     /// Ranks of the tasks for which the others wait.
     waiting: Vec<u32>,
+    /// Whether a task has passed, and runs.
+    passed: bool,
 }
 
 /// What a worker that waited for memory may do.
@@ -51,6 +57,8 @@ struct Gate {
 pub(crate) enum Turn {
     /// Go on without: nobody else is active.
     Forced,
+    /// Go on without, and tell [`Ledger::pass_ended`]: for a long time nothing has changed.
+    Passed,
     /// Ask again.
     Again,
 }
@@ -120,6 +128,11 @@ impl Ledger {
         Active { ledger: Arc::clone(self), outer }
     }
 
+    /// Whether the calling thread is at work, so that this is a graph within a task.
+    pub(crate) fn is_active(self: &Arc<Self>) -> bool {
+        ACTIVE_IN.get() == Arc::as_ptr(self) as usize
+    }
+
     /// Runs `wait`, in which the calling thread, otherwise active, can free nothing.
     pub(crate) fn rest<R>(&self, wait: impl FnOnce() -> R) -> R {
         {
@@ -135,8 +148,8 @@ impl Ledger {
     }
 
     /// Waits until something has changed, for a while at most, on behalf of the task of a rank that asked for `nbytes`
-    /// in vain. The caller is active, and is so afterwards.
-    pub(crate) fn wait(&self, rank: u32, nbytes: u64) -> Turn {
+    /// in vain, and has done so since `since`. The caller is active, and is so afterwards.
+    pub(crate) fn wait(&self, rank: u32, nbytes: u64, since: Instant) -> Turn {
         let mut gate = lock(&self.gate);
         self.waiters.fetch_add(1, Ordering::SeqCst);
         gate.active -= 1;
@@ -152,6 +165,10 @@ impl Ledger {
             if gate.active == 0 && gate.waiting.iter().all(|other| *other >= rank) {
                 break Turn::Forced;
             }
+            if !gate.passed && since.elapsed() > STALL {
+                gate.passed = true;
+                break Turn::Passed;
+            }
             let woken = self.changed.wait_timeout(gate, LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner);
             (gate, timed_out) = (woken.0, woken.1.timed_out());
         };
@@ -161,6 +178,11 @@ impl Ledger {
         gate.active += 1;
         self.waiters.fetch_sub(1, Ordering::SeqCst);
         turn
+    }
+
+    /// The task that passed has run.
+    pub(crate) fn pass_ended(&self) {
+        lock(&self.gate).passed = false;
     }
 }
 
@@ -257,10 +279,22 @@ mod tests {
     fn the_last_active_worker_is_forced() {
         let ledger = Arc::new(Ledger::new(0));
         let _active = ledger.activate();
-        assert_eq!(ledger.wait(7, 1), Turn::Forced);
+        assert_eq!(ledger.wait(7, 1, Instant::now()), Turn::Forced);
         lock(&ledger.gate).active += 1; // another worker
-        assert_eq!(ledger.wait(7, 1), Turn::Again);
+        assert_eq!(ledger.wait(7, 1, Instant::now()), Turn::Again);
         assert_eq!(lock(&ledger.gate).active, 2);
+    }
+
+    #[test]
+    fn one_task_at_a_time_passes_after_a_long_wait() {
+        let ledger = Arc::new(Ledger::new(0));
+        let _active = ledger.activate();
+        lock(&ledger.gate).active += 1; // another worker
+        let since = Instant::now() - 2 * STALL;
+        assert_eq!(ledger.wait(7, 1, since), Turn::Passed);
+        assert_eq!(ledger.wait(7, 1, since), Turn::Again);
+        ledger.pass_ended();
+        assert_eq!(ledger.wait(7, 1, since), Turn::Passed);
     }
 
     #[test]

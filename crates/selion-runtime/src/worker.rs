@@ -50,6 +50,8 @@ pub(crate) struct Worker<'r> {
     /// Tasks that were refused, and what the last of them had asked for.
     aside: Vec<u32>,
     refused_bytes: u64,
+    /// When it began to wait.
+    refused_since: Option<Instant>,
     done: usize,
     /// Bytes that are reserved and that no task has taken, and how many to reserve at a time.
     credit_bytes: u64,
@@ -77,6 +79,7 @@ impl<'r> Worker<'r> {
             fetched: Vec::new(),
             aside: Vec::new(),
             refused_bytes: 0,
+            refused_since: None,
             done: 0,
             credit_bytes: 0,
             refill_bytes: CREDIT_MAX_BYTES.min(run.ledger.budget_bytes() / CREDIT_SHARE / run.stacks.len() as u64),
@@ -116,13 +119,31 @@ impl<'r> Worker<'r> {
         drop(active);
     }
 
+    /// Works for a while, then leaves what is ready to others.
+    pub(crate) fn work_for(&mut self, time: Duration) {
+        let active = self.run.ledger.activate();
+        let begin = Instant::now();
+        self.guarded(|worker| {
+            while begin.elapsed() < time && worker.step() {}
+            let mut left = std::mem::take(&mut worker.aside);
+            left.extend(worker.hand.take());
+            left.sort_unstable_by(|a, b| b.cmp(a));
+            worker.run.stacks[worker.number].push(left);
+            worker.let_others();
+        });
+        drop(active);
+    }
+
     /// Runs everything in order on this thread; for runs with no other worker.
     pub(crate) fn work_in_order(&mut self) {
         let active = self.run.ledger.activate();
         self.guarded(|worker| {
             for rank in 0..worker.run.len() as u32 {
+                if worker.run.cancel.is_cancelled() {
+                    break;
+                }
                 let mut turn = Turn::Again;
-                while !worker.run.cancel.is_cancelled() && !worker.attempt(rank, turn, false) {
+                while !worker.attempt(rank, turn, false) {
                     turn = worker.wait_for_memory(rank);
                 }
             }
@@ -141,20 +162,27 @@ impl<'r> Worker<'r> {
     }
 
     fn work(&mut self) {
-        while !self.run.cancel.is_cancelled() {
-            if self.aside.len() >= ASIDE_MAX {
-                self.try_aside();
-            } else if let Some(rank) = self.next() {
-                if !self.attempt(rank, Turn::Again, true) {
-                    self.aside.push(rank);
-                }
-            } else if self.aside.is_empty() {
-                break;
-            } else {
-                self.try_aside();
-            }
-        }
+        while self.step() {}
         self.let_others();
+    }
+
+    /// Runs a task, or puts it aside; `false` if there is nothing to do.
+    fn step(&mut self) -> bool {
+        if self.run.cancel.is_cancelled() {
+            return false;
+        }
+        if self.aside.len() >= ASIDE_MAX {
+            self.try_aside();
+        } else if let Some(rank) = self.next() {
+            if !self.attempt(rank, Turn::Again, true) {
+                self.aside.push(rank);
+            }
+        } else if self.aside.is_empty() {
+            return false;
+        } else {
+            self.try_aside();
+        }
+        true
     }
 
     fn report(&mut self) {
@@ -207,28 +235,38 @@ impl<'r> Worker<'r> {
         let waiting = std::mem::take(&mut self.aside);
         self.run.stacks[self.number].push(waiting);
         let turn = self.wait_for_memory(best);
-        if !self.run.cancel.is_cancelled() && !self.attempt(best, turn, true) {
+        if !self.attempt(best, turn, true) {
             self.aside.push(best);
         }
     }
 
     /// Waits until something is freed; a task may then go over the budget if nobody else is active.
     fn wait_for_memory(&mut self, rank: u32) -> Turn {
-        self.run.ledger.wait(rank, self.refused_bytes)
+        let since = *self.refused_since.get_or_insert_with(Instant::now);
+        self.run.ledger.wait(rank, self.refused_bytes, since)
     }
 
-    /// Runs a task if it may start now.
+    /// Runs a task if it may start now; a task that is not wanted any more counts as run.
     fn attempt(&mut self, rank: u32, turn: Turn, hand_on: bool) -> bool {
-        match self.admit(rank, turn) {
-            Ok(None) => return false,
+        let admitted = if self.run.cancel.is_cancelled() { Err(None) } else { self.admit(rank, turn).map_err(Some) };
+        let started = match admitted {
+            Ok(None) => false,
             Ok(Some(admitted)) => {
+                self.refused_since = None;
                 if let Err(error) = self.perform(rank, admitted, hand_on) {
                     self.run.fail(error);
                 }
+                true
             }
-            Err(error) => self.run.fail(error),
+            Err(error) => {
+                error.into_iter().for_each(|error| self.run.fail(error));
+                true
+            }
+        };
+        if turn == Turn::Passed {
+            self.run.ledger.pass_ended();
         }
-        true
+        started
     }
 
     /// Memory that a task takes while it runs, over its inputs.
@@ -257,10 +295,10 @@ impl<'r> Worker<'r> {
         let reload: u64 = inputs.iter().map(|input| run.slots.pin(*input)).sum();
         let nbytes = needs.saturating_add(reload);
         // What others need sooner stays, unless they all wait.
-        let needed_after = if turn == Turn::Forced { None } else { Some(rank) };
+        let needed_after = (turn == Turn::Again).then_some(rank);
         let used = if let Some(used) = self.evict_for(nbytes, needed_after)? {
             used
-        } else if turn == Turn::Forced || (reload == 0 && self.frees(inputs) >= nbytes) {
+        } else if turn != Turn::Again || (reload == 0 && self.frees(inputs) >= nbytes) {
             run.ledger.force(nbytes)
         } else {
             inputs.iter().for_each(|input| run.slots.unpin(*input));

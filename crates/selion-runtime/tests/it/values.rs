@@ -157,6 +157,47 @@ fn a_graph_can_be_run_within_a_task() {
     assert!(values.iter().enumerate().all(|(k, value)| elements(value)[0] == k as i64 + 10));
 }
 
+/// Runs a graph within each of some tasks, by means of `inner`.
+fn check_within<F>(inner: F)
+where
+    F: Fn(&selion_runtime::Threads, Graph) -> Result<Vec<Value>, selion_core::ExecError> + Send + Sync + 'static,
+{
+    let executor = Arc::new(threads(2, 0));
+    let weak = Arc::downgrade(&executor);
+    let body = function("outer", move |_, _, _| {
+        let executor = weak.upgrade().ok_or("gone")?;
+        let step = function("inner", |index, inputs, _| Ok(counting(LEN, (index + inputs.len()) as i64).into()));
+        let graph = graph_of(step, |task| {
+            let parts: Vec<ValueId> = (0..3).map(|k| task(k, &[], NBYTES)).collect();
+            vec![task(0, &parts, NBYTES)]
+        });
+        Ok(inner(&executor, graph)?.remove(0))
+    });
+    let graph = graph_of(body, |task| (0..3).map(|k| task(k, &[], 0)).collect());
+    let values = run(&*executor, graph).unwrap();
+    assert!(values.iter().all(|value| elements(value)[0] == 3));
+}
+
+#[test]
+fn a_graph_within_a_task_may_be_polled() {
+    check_within(|executor, graph| {
+        executor.execute_polling(graph, &Default::default(), Arc::new(selion_core::Silent), &mut || true)
+    });
+}
+
+#[test]
+fn a_task_may_wait_for_a_thread_that_runs_a_graph() {
+    let in_thread = |graph: Graph, executor: &selion_runtime::Threads, polled: bool| {
+        let work = || match polled {
+            true => executor.execute_polling(graph, &Default::default(), Arc::new(selion_core::Silent), &mut || true),
+            false => run(executor, graph),
+        };
+        std::thread::scope(|scope| scope.spawn(work).join().unwrap())
+    };
+    check_within(move |executor, graph| in_thread(graph, executor, true));
+    check_within(move |executor, graph| in_thread(graph, executor, false));
+}
+
 #[test]
 fn graphs_run_at_once_from_many_threads() {
     let executor = threads(2, 4 * NBYTES);
