@@ -77,6 +77,11 @@ fn file_system<'a>(mounts: &'a str, path: &Path) -> Option<&'a str> {
 /// The memory that this process can have, in bytes: the machine's, or its cgroup's where that is less.
 ///
 /// `None` where the system does not say.
+///
+/// ```
+/// let limit = selion_runtime::Threads::default().memory_limit();
+/// assert!(selion_runtime::machine_memory_bytes().is_none_or(|bytes| limit < bytes));
+/// ```
 pub fn machine_memory_bytes() -> Option<u64> {
     let read = |path: &Path| std::fs::read_to_string(path).ok();
     let machine = read(Path::new("/proc/meminfo")).and_then(|text| meminfo_total(&text));

@@ -24,7 +24,10 @@ const INLINE_TASKS_MAX: usize = 2;
 /// All graphs that run at once share the threads and the memory budget. Values that are needed last go to disk when the
 /// budget is reached; peak memory is at most the budget and one task per thread, not counting what callers hold. Values
 /// are dropped when their last reader has run. A body that panics is an error like any other, and a graph may be
-/// executed from within a body.
+/// executed from within a body. Observers hear the calling thread as thread 0 and the pool's as 1 and up.
+///
+/// Values that the caller gets leave the budget; memory that is free but kept for reuse
+/// ([`pool_retained_bytes`](selion_core::pool_retained_bytes)) is not in it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -104,11 +107,38 @@ impl Threads {
     /// `false`. The calling thread does no work of the graph, unless that has one or two tasks, or no other thread is
     /// free. Within a task this is [`Executor::execute`], and `go_on` is not called.
     ///
+    /// # Errors
+    /// As [`Executor::execute`]; [`ExecError::Cancelled`] if `go_on` returned `false` before all was done.
+    ///
     /// # Panics
     /// If `go_on` does; the graph is cancelled before.
     ///
-    /// # Errors
-    /// As [`Executor::execute`]; [`ExecError::Cancelled`] if `go_on` returned `false` before all was done.
+    /// # Examples
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use selion_core::*;
+    /// # use selion_runtime::Threads;
+    /// struct Sleep;
+    /// impl Body for Sleep {
+    ///     fn name(&self) -> &str { "sleep" }
+    ///     fn run(&self, _: usize, _: &[Value], _: &TaskContext<'_>) -> Result<Outputs, TaskError> {
+    ///         std::thread::sleep(std::time::Duration::from_millis(1));
+    ///         Ok([Value::Unit].into_iter().collect())
+    ///     }
+    /// }
+    ///
+    /// let mut builder = GraphBuilder::default();
+    /// let body = builder.body(Arc::new(Sleep));
+    /// let wanted = (0..100_000).map(|k| builder.task(body, k, &[], 0)).collect();
+    /// let interrupted = || true;
+    /// let result = Threads::default().execute_polling(
+    ///     builder.finish(wanted),
+    ///     &CancelToken::default(),
+    ///     Arc::new(Silent),
+    ///     &mut || !interrupted(),
+    /// );
+    /// assert!(matches!(result, Err(ExecError::Cancelled)));
+    /// ```
     pub fn execute_polling(
         &self,
         graph: Graph,

@@ -90,6 +90,28 @@ fn sizes_that_are_not_known_before_are_counted_afterwards() {
 }
 
 #[test]
+fn a_reduction_holds_few_blocks_at_once() {
+    const LEN: usize = 128 << 10; // large, compared with what workers reserve ahead of small tasks
+    const NBYTES: usize = LEN * 8;
+    for count in [1, 2, 4] {
+        let executor = threads(count, u64::MAX);
+        let mut builder = GraphBuilder::default();
+        let make = builder.body(function("make", |_, _, _| Ok(counting(LEN, 1).into())));
+        let sum = builder.body(function("sum", |_, inputs, _| {
+            Ok(counting(1, inputs.iter().map(|input| elements(input)[0]).sum()).into())
+        }));
+        let mut level: Vec<ValueId> = (0..60).map(|k| builder.task(make, k, &[], NBYTES as u64)).collect();
+        level = level.iter().map(|block| builder.task(sum, 0, &[*block], 8)).collect();
+        while level.len() > 1 {
+            level = level.chunks(4).map(|some| builder.task(sum, 0, some, 8)).collect();
+        }
+        assert_eq!(elements(&run(&executor, builder.finish(level)).unwrap()[0]), [60]);
+        let peak = executor.last_run().peak_bytes as usize;
+        assert!(peak < (count + 1) * NBYTES, "{peak} bytes, a block is {NBYTES}");
+    }
+}
+
+#[test]
 fn the_default_budget_is_a_share_of_the_machine() {
     let machine = selion_runtime::machine_memory_bytes().unwrap();
     let limit = selion_runtime::Threads::default().memory_limit();
