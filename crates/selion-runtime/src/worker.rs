@@ -127,8 +127,11 @@ impl<'r> Worker<'r> {
             while begin.elapsed() < time && worker.step() {}
             let mut left = std::mem::take(&mut worker.aside);
             left.extend(worker.hand.take());
-            left.sort_unstable_by(|a, b| b.cmp(a));
-            worker.run.stacks[worker.number].push(left);
+            if !left.is_empty() {
+                left.sort_unstable_by(|a, b| b.cmp(a));
+                worker.run.stacks[worker.number].push(left);
+                worker.run.work_appeared();
+            }
             worker.let_others();
         });
         drop(active);

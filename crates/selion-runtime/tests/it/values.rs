@@ -98,21 +98,19 @@ fn a_hundred_thousand_tasks_are_all_run_once() {
     const N: usize = 100_000;
     for count in [1, 2, 4] {
         let executor = threads(count, u64::MAX);
-        for _ in 0..2 {
-            let body = function("add", |_, inputs, _| {
-                let sum: i64 = inputs.iter().map(|input| elements(input)[0]).sum();
-                Ok(counting(1, sum + 1).into())
-            });
-            let graph = graph_of(body, |task| {
-                let mut level: Vec<ValueId> = (0..N).map(|k| task(k, &[], 8)).collect();
-                while level.len() > 1 {
-                    level = level.chunks(3).map(|some| task(0, some, 8)).collect();
-                }
-                level
-            });
-            let tasks = graph.len();
-            assert_eq!(elements(&run(&executor, graph).unwrap()[0]), [tasks as i64]);
-        }
+        let body = function("add", |_, inputs, _| {
+            let sum: i64 = inputs.iter().map(|input| elements(input)[0]).sum();
+            Ok(counting(1, sum + 1).into())
+        });
+        let graph = graph_of(body, |task| {
+            let mut level: Vec<ValueId> = (0..N).map(|k| task(k, &[], 8)).collect();
+            while level.len() > 1 {
+                level = level.chunks(3).map(|some| task(0, some, 8)).collect();
+            }
+            level
+        });
+        let tasks = graph.len();
+        assert_eq!(elements(&run(&executor, graph).unwrap()[0]), [tasks as i64]);
     }
 }
 
