@@ -24,7 +24,8 @@ pub struct Config {
     /// Bytes that the values of running graphs may take before the rest goes to disk; `None` for 60 % of
     /// [`machine_memory_bytes`].
     pub memory_limit: Option<u64>,
-    /// Where values go that do not fit; `None` for the system's folder for temporary files.
+    /// Where values go that do not fit. `None` for the system's folder for temporary files, or `/var/tmp` where that
+    /// folder is itself in memory.
     pub spill_dir: Option<PathBuf>,
 }
 
@@ -45,15 +46,42 @@ impl Config {
         })
     }
 
-    /// The folder in which the spill folders are made.
-    pub(crate) fn spill_parent(&self) -> PathBuf {
-        self.spill_dir.clone().unwrap_or_else(std::env::temp_dir)
+    /// The same with the defaults filled in: at least one thread, and a folder.
+    pub(crate) fn resolved(self) -> (Self, PathBuf) {
+        let parent = self.spill_dir.clone().unwrap_or_else(temporary_folder);
+        (Config { threads: self.threads.max(1), ..self }, parent)
     }
+}
+
+/// The folder for temporary files, unless nobody chose it and what is written there stays in memory.
+fn temporary_folder() -> PathBuf {
+    let (chosen, disk) = (std::env::temp_dir(), Path::new("/var/tmp"));
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let in_memory = |path: &Path| matches!(file_system(&mounts, path), Some("tmpfs" | "ramfs"));
+    if std::env::var_os("TMPDIR").is_none() && in_memory(&chosen) && disk.is_dir() && !in_memory(disk) {
+        return disk.to_owned();
+    }
+    chosen
+}
+
+/// The type of the file system that holds `path`, by the lines of `/proc/self/mounts`; a later line hides earlier ones.
+fn file_system<'a>(mounts: &'a str, path: &Path) -> Option<&'a str> {
+    let fields = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        Some((Path::new(fields.next()?), fields.next()?))
+    });
+    let holding = fields.filter(|(at, _)| path.starts_with(at));
+    holding.max_by_key(|(at, _)| at.as_os_str().len()).map(|(_, kind)| kind)
 }
 
 /// The memory that this process can have, in bytes: the machine's, or its cgroup's where that is less.
 ///
 /// `None` where the system does not say.
+///
+/// ```
+/// let limit = selion_runtime::Threads::default().memory_limit();
+/// assert!(selion_runtime::machine_memory_bytes().is_none_or(|bytes| limit < bytes));
+/// ```
 pub fn machine_memory_bytes() -> Option<u64> {
     let read = |path: &Path| std::fs::read_to_string(path).ok();
     let machine = read(Path::new("/proc/meminfo")).and_then(|text| meminfo_total(&text));
@@ -102,6 +130,15 @@ mod tests {
     fn meminfo_is_in_kib() {
         assert_eq!(meminfo_total("MemTotal:       24683520 kB\nMemFree: 1 kB\n"), Some(24683520 << 10));
         assert_eq!(meminfo_total("garbage"), None);
+    }
+
+    #[test]
+    fn the_innermost_mount_holds_a_path() {
+        let mounts = "/dev/vda / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/vdb /tmp/disk xfs rw 0 0\n";
+        assert_eq!(file_system(mounts, Path::new("/tmp/a")), Some("tmpfs"));
+        assert_eq!(file_system(mounts, Path::new("/tmp/disk/a")), Some("xfs"));
+        assert_eq!(file_system(mounts, Path::new("/tmpfoo")), Some("ext4"));
+        assert_eq!(file_system("", Path::new("/tmp")), None);
     }
 
     #[test]

@@ -1,6 +1,18 @@
 //! What a run did, in numbers.
 
-/// What a run did, or has done so far.
+/// What a run did.
+///
+/// ```
+/// use std::sync::Arc;
+/// use selion_core::{CancelToken, Executor, GraphBuilder, Silent};
+/// use selion_runtime::Threads;
+///
+/// let executor = Threads::default();
+/// executor.execute(GraphBuilder::default().finish(vec![]), &CancelToken::default(), Arc::new(Silent))?;
+/// let counters = executor.last_run();
+/// assert_eq!((counters.tasks_total, counters.spilled_bytes_written), (0, 0));
+/// # Ok::<(), selion_core::ExecError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Tasks that the wanted values need.

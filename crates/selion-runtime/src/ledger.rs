@@ -14,12 +14,16 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use selion_core::Value;
 
 /// How long a worker without memory waits before it looks again whether it was cancelled.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How long a task waits before it passes the budget, one at a time. Active workers may wait for each other in ways that
+/// are not seen here, such as a body that waits for a thread of its own that runs a graph.
+const STALL: Duration = Duration::from_millis(200);
 
 /// Smaller buffers are counted once per value; looking them up would cost more than it tells.
 const SHARED_MIN_BYTES: usize = 4 << 10;
@@ -44,6 +48,8 @@ struct Gate {
     active: usize,
     /// Ranks of the tasks for which the others wait.
     waiting: Vec<u32>,
+    /// Whether a task has passed, and runs.
+    passed: bool,
 }
 
 /// What a worker that waited for memory may do.
@@ -51,6 +57,8 @@ struct Gate {
 pub(crate) enum Turn {
     /// Go on without: nobody else is active.
     Forced,
+    /// Go on without, and tell [`Ledger::pass_ended`]: for a long time nothing has changed.
+    Passed,
     /// Ask again.
     Again,
 }
@@ -92,6 +100,9 @@ impl Ledger {
 
     /// Takes `nbytes` whether they fit or not.
     pub(crate) fn force(&self, nbytes: u64) -> u64 {
+        if nbytes == 0 {
+            return self.used_bytes();
+        }
         self.used_bytes.fetch_add(nbytes, Ordering::AcqRel) + nbytes
     }
 
@@ -107,15 +118,6 @@ impl Ledger {
         }
     }
 
-    /// Replaces a reservation of `before` bytes by `after` bytes; the sum of all that is taken then.
-    pub(crate) fn settle(&self, before: u64, after: u64) -> u64 {
-        if after > before {
-            return self.force(after - before);
-        }
-        self.release(before - after);
-        self.used_bytes()
-    }
-
     /// Counts the calling thread as active until the guard is dropped.
     pub(crate) fn activate(self: &Arc<Self>) -> Active {
         let address = Arc::as_ptr(self) as usize;
@@ -124,6 +126,11 @@ impl Ledger {
             lock(&self.gate).active += 1;
         }
         Active { ledger: Arc::clone(self), outer }
+    }
+
+    /// Whether the calling thread is at work, so that this is a graph within a task.
+    pub(crate) fn is_active(self: &Arc<Self>) -> bool {
+        ACTIVE_IN.get() == Arc::as_ptr(self) as usize
     }
 
     /// Runs `wait`, in which the calling thread, otherwise active, can free nothing.
@@ -141,8 +148,8 @@ impl Ledger {
     }
 
     /// Waits until something has changed, for a while at most, on behalf of the task of a rank that asked for `nbytes`
-    /// in vain. The caller is active, and is so afterwards.
-    pub(crate) fn wait(&self, rank: u32, nbytes: u64) -> Turn {
+    /// in vain, and has done so since `since`. The caller is active, and is so afterwards.
+    pub(crate) fn wait(&self, rank: u32, nbytes: u64, since: Instant) -> Turn {
         let mut gate = lock(&self.gate);
         self.waiters.fetch_add(1, Ordering::SeqCst);
         gate.active -= 1;
@@ -158,6 +165,10 @@ impl Ledger {
             if gate.active == 0 && gate.waiting.iter().all(|other| *other >= rank) {
                 break Turn::Forced;
             }
+            if !gate.passed && since.elapsed() > STALL {
+                gate.passed = true;
+                break Turn::Passed;
+            }
             let woken = self.changed.wait_timeout(gate, LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner);
             (gate, timed_out) = (woken.0, woken.1.timed_out());
         };
@@ -167,6 +178,11 @@ impl Ledger {
         gate.active += 1;
         self.waiters.fetch_sub(1, Ordering::SeqCst);
         turn
+    }
+
+    /// The task that passed has run.
+    pub(crate) fn pass_ended(&self) {
+        lock(&self.gate).passed = false;
     }
 }
 
@@ -251,7 +267,7 @@ mod tests {
         assert_eq!(ledger.try_reserve(60), Some(60));
         assert_eq!(ledger.try_reserve(41), None);
         assert_eq!(ledger.try_reserve(u64::MAX), None);
-        assert_eq!(ledger.settle(60, 10), 10);
+        ledger.release(50);
         assert_eq!(ledger.try_reserve(90), Some(100));
         assert_eq!(ledger.force(5), 105);
         assert_eq!(ledger.try_reserve(0), None, "over the budget nothing starts unasked");
@@ -263,10 +279,22 @@ mod tests {
     fn the_last_active_worker_is_forced() {
         let ledger = Arc::new(Ledger::new(0));
         let _active = ledger.activate();
-        assert_eq!(ledger.wait(7, 1), Turn::Forced);
+        assert_eq!(ledger.wait(7, 1, Instant::now()), Turn::Forced);
         lock(&ledger.gate).active += 1; // another worker
-        assert_eq!(ledger.wait(7, 1), Turn::Again);
+        assert_eq!(ledger.wait(7, 1, Instant::now()), Turn::Again);
         assert_eq!(lock(&ledger.gate).active, 2);
+    }
+
+    #[test]
+    fn one_task_at_a_time_passes_after_a_long_wait() {
+        let ledger = Arc::new(Ledger::new(0));
+        let _active = ledger.activate();
+        lock(&ledger.gate).active += 1; // another worker
+        let since = Instant::now() - 2 * STALL;
+        assert_eq!(ledger.wait(7, 1, since), Turn::Passed);
+        assert_eq!(ledger.wait(7, 1, since), Turn::Again);
+        ledger.pass_ended();
+        assert_eq!(ledger.wait(7, 1, since), Turn::Passed);
     }
 
     #[test]

@@ -109,6 +109,12 @@ impl Pool {
         true
     }
 
+    /// The number of threads that are in a run.
+    pub(crate) fn inside(&self, run: &Arc<Run>) -> usize {
+        let board = lock(&self.sleepers.board);
+        board.runs.iter().find(|entry| Arc::ptr_eq(&entry.run, run)).map_or(0, |entry| entry.inside)
+    }
+
     /// Takes the offer back, and returns when no thread is in the run.
     pub(crate) fn retire(&self, run: &Arc<Run>) {
         let mut board = lock(&self.sleepers.board);

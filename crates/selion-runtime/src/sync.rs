@@ -1,5 +1,6 @@
 //! The executor for debuggers: everything on the calling thread, in order.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use selion_core::{CancelToken, ExecError, Executor, Graph, Observer, Value};
@@ -20,7 +21,7 @@ use crate::{Config, Counters};
 /// assert_eq!(executor.last_run().tasks_done, 0);
 /// ```
 pub struct Synchronous {
-    config: Config,
+    spill_parent: PathBuf,
     ledger: Arc<Ledger>,
     last_run: Mutex<Counters>,
 }
@@ -34,9 +35,10 @@ impl Default for Synchronous {
 impl Synchronous {
     /// An executor with the given limits.
     pub fn new(config: Config) -> Self {
-        remove_stale(&config.spill_parent());
+        let (config, spill_parent) = config.resolved();
+        remove_stale(&spill_parent);
         let ledger = Arc::new(Ledger::new(config.budget_bytes()));
-        Synchronous { config, ledger, last_run: Mutex::default() }
+        Synchronous { spill_parent, ledger, last_run: Mutex::default() }
     }
 
     /// What the graph that ended last did.
@@ -55,7 +57,7 @@ impl Executor for Synchronous {
         observer.started(&graph);
         let setting = Setting {
             ledger: Arc::clone(&self.ledger),
-            store: Store::new(self.config.spill_parent()),
+            store: Store::new(self.spill_parent.clone()),
             observer,
             workers: 1,
             sleepers: None,

@@ -1,6 +1,7 @@
 //! The executor of one machine: graphs on a pool of threads under one memory budget.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,7 +24,10 @@ const INLINE_TASKS_MAX: usize = 2;
 /// All graphs that run at once share the threads and the memory budget. Values that are needed last go to disk when the
 /// budget is reached; peak memory is at most the budget and one task per thread, not counting what callers hold. Values
 /// are dropped when their last reader has run. A body that panics is an error like any other, and a graph may be
-/// executed from within a body.
+/// executed from within a body. Observers hear the calling thread as thread 0 and the pool's as 1 and up.
+///
+/// Values that the caller gets leave the budget; memory that is free but kept for reuse
+/// ([`pool_retained_bytes`](selion_core::pool_retained_bytes)) is not in it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -49,6 +53,7 @@ const INLINE_TASKS_MAX: usize = 2;
 /// ```
 pub struct Threads {
     config: Config,
+    spill_parent: PathBuf,
     ledger: Arc<Ledger>,
     pool: Pool,
     last_run: Mutex<Counters>,
@@ -65,13 +70,14 @@ impl Threads {
     /// An executor with the given limits. Its threads start with the first graph that needs them, and end when it is
     /// dropped; spill folders that killed processes have left are removed now.
     pub fn new(config: Config) -> Self {
-        let config = Config { threads: config.threads.max(1), ..config };
-        remove_stale(&config.spill_parent());
+        let (config, spill_parent) = config.resolved();
+        remove_stale(&spill_parent);
         Threads {
             ledger: Arc::new(Ledger::new(config.budget_bytes())),
-            // The caller of a graph works too, unless it polls.
+            // One more than needed where the caller works too, which is asleep then.
             pool: Pool::new(config.threads),
             last_run: Mutex::default(),
+            spill_parent,
             config,
         }
     }
@@ -98,13 +104,41 @@ impl Threads {
 
     /// As [`Executor::execute`], for a caller that has to look after something else meanwhile, such as the signals of
     /// an interpreter: `go_on` is called on this thread about every 20 ms, and the graph is cancelled when it returns
-    /// `false`. The calling thread does no work of the graph, unless that has one or two tasks.
+    /// `false`. The calling thread does no work of the graph, unless that has one or two tasks, or no other thread is
+    /// free. Within a task this is [`Executor::execute`], and `go_on` is not called.
+    ///
+    /// # Errors
+    /// As [`Executor::execute`]; [`ExecError::Cancelled`] if `go_on` returned `false` before all was done.
     ///
     /// # Panics
     /// If `go_on` does; the graph is cancelled before.
     ///
-    /// # Errors
-    /// As [`Executor::execute`]; [`ExecError::Cancelled`] if `go_on` returned `false` before all was done.
+    /// # Examples
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use selion_core::*;
+    /// # use selion_runtime::Threads;
+    /// struct Sleep;
+    /// impl Body for Sleep {
+    ///     fn name(&self) -> &str { "sleep" }
+    ///     fn run(&self, _: usize, _: &[Value], _: &TaskContext<'_>) -> Result<Outputs, TaskError> {
+    ///         std::thread::sleep(std::time::Duration::from_millis(1));
+    ///         Ok([Value::Unit].into_iter().collect())
+    ///     }
+    /// }
+    ///
+    /// let mut builder = GraphBuilder::default();
+    /// let body = builder.body(Arc::new(Sleep));
+    /// let wanted = (0..100_000).map(|k| builder.task(body, k, &[], 0)).collect();
+    /// let interrupted = || true;
+    /// let result = Threads::default().execute_polling(
+    ///     builder.finish(wanted),
+    ///     &CancelToken::default(),
+    ///     Arc::new(Silent),
+    ///     &mut || !interrupted(),
+    /// );
+    /// assert!(matches!(result, Err(ExecError::Cancelled)));
+    /// ```
     pub fn execute_polling(
         &self,
         graph: Graph,
@@ -112,6 +146,9 @@ impl Threads {
         observer: Arc<dyn Observer>,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<Value>, ExecError> {
+        if self.ledger.is_active() {
+            return self.execute(graph, cancel, observer);
+        }
         let cancel = cancel.child();
         let run = self.run(graph, &cancel, observer);
         if run.len() <= INLINE_TASKS_MAX || !self.pool.announce(&run, self.config.threads) {
@@ -123,6 +160,9 @@ impl Threads {
                 run.caller_waits(false, POLL_EVERY, || !run.is_over());
                 if !run.is_over() && !go_on() {
                     cancel.cancel();
+                } else if self.pool.inside(&run) == 0 {
+                    // All threads are busy with other graphs, which may even wait for this one.
+                    Worker::new(&run, 0).work_for(POLL_EVERY);
                 }
             }
         }));
@@ -138,7 +178,7 @@ impl Threads {
         observer.started(&graph);
         let setting = Setting {
             ledger: Arc::clone(&self.ledger),
-            store: Store::new(self.config.spill_parent()),
+            store: Store::new(self.spill_parent.clone()),
             observer,
             workers: self.config.threads + 1,
             sleepers: Some(self.pool.sleepers()),

@@ -19,6 +19,10 @@ use crate::spill::{SpillFile, is_spillable};
 
 /// Done tasks are told to the run in batches, so that workers do not fight over one counter.
 const DONE_BATCH: usize = 64;
+/// Bytes that a worker reserves ahead, so that small tasks do not all write to one counter; less where the budget is
+/// small, of which all workers together reserve at most this share ahead.
+const CREDIT_MAX_BYTES: u64 = 64 << 10;
+const CREDIT_SHARE: u64 = 256;
 /// Tasks put aside for want of memory before the worker waits.
 const ASIDE_MAX: usize = 8;
 /// How long a worker looks for work before it sleeps: about what falling asleep and waking up costs.
@@ -46,7 +50,12 @@ pub(crate) struct Worker<'r> {
     /// Tasks that were refused, and what the last of them had asked for.
     aside: Vec<u32>,
     refused_bytes: u64,
+    /// When it began to wait.
+    refused_since: Option<Instant>,
     done: usize,
+    /// Bytes that are reserved and that no task has taken, and how many to reserve at a time.
+    credit_bytes: u64,
+    refill_bytes: u64,
     peak_bytes: u64,
 }
 
@@ -70,7 +79,10 @@ impl<'r> Worker<'r> {
             fetched: Vec::new(),
             aside: Vec::new(),
             refused_bytes: 0,
+            refused_since: None,
             done: 0,
+            credit_bytes: 0,
+            refill_bytes: CREDIT_MAX_BYTES.min(run.ledger.budget_bytes() / CREDIT_SHARE / run.stacks.len() as u64),
             peak_bytes: 0,
         }
     }
@@ -107,17 +119,38 @@ impl<'r> Worker<'r> {
         drop(active);
     }
 
+    /// Works for a while, then leaves what is ready to others.
+    pub(crate) fn work_for(&mut self, time: Duration) {
+        let active = self.run.ledger.activate();
+        let begin = Instant::now();
+        self.guarded(|worker| {
+            while begin.elapsed() < time && worker.step() {}
+            let mut left = std::mem::take(&mut worker.aside);
+            left.extend(worker.hand.take());
+            if !left.is_empty() {
+                left.sort_unstable_by(|a, b| b.cmp(a));
+                worker.run.stacks[worker.number].push(left);
+                worker.run.work_appeared();
+            }
+            worker.let_others();
+        });
+        drop(active);
+    }
+
     /// Runs everything in order on this thread; for runs with no other worker.
     pub(crate) fn work_in_order(&mut self) {
         let active = self.run.ledger.activate();
         self.guarded(|worker| {
             for rank in 0..worker.run.len() as u32 {
+                if worker.run.cancel.is_cancelled() {
+                    break;
+                }
                 let mut turn = Turn::Again;
-                while !worker.run.cancel.is_cancelled() && !worker.attempt(rank, turn, false) {
+                while !worker.attempt(rank, turn, false) {
                     turn = worker.wait_for_memory(rank);
                 }
             }
-            worker.report();
+            worker.let_others();
         });
         drop(active);
     }
@@ -127,28 +160,42 @@ impl<'r> Worker<'r> {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) {
             self.run.fail(ExecError::Unavailable(format!("a worker thread panicked: {}", panic_text(&*panic))));
         }
+        self.return_credit();
         self.run.saw_peak(self.peak_bytes);
     }
 
     fn work(&mut self) {
-        while !self.run.cancel.is_cancelled() {
-            if self.aside.len() >= ASIDE_MAX {
-                self.try_aside();
-            } else if let Some(rank) = self.next() {
-                if !self.attempt(rank, Turn::Again, true) {
-                    self.aside.push(rank);
-                }
-            } else if self.aside.is_empty() {
-                break;
-            } else {
-                self.try_aside();
-            }
+        while self.step() {}
+        self.let_others();
+    }
+
+    /// Runs a task, or puts it aside; `false` if there is nothing to do.
+    fn step(&mut self) -> bool {
+        if self.run.cancel.is_cancelled() {
+            return false;
         }
-        self.report();
+        if self.aside.len() >= ASIDE_MAX {
+            self.try_aside();
+        } else if let Some(rank) = self.next() {
+            if !self.attempt(rank, Turn::Again, true) {
+                self.aside.push(rank);
+            }
+        } else if self.aside.is_empty() {
+            return false;
+        } else {
+            self.try_aside();
+        }
+        true
     }
 
     fn report(&mut self) {
         self.run.tasks_done(std::mem::take(&mut self.done));
+    }
+
+    /// Before it waits for anything, a worker tells what it did, and gives back what it does not need.
+    fn let_others(&mut self) {
+        self.return_credit();
+        self.report();
     }
 
     fn work_comes_soon(&self) -> bool {
@@ -187,32 +234,42 @@ impl<'r> Worker<'r> {
     fn try_aside(&mut self) {
         self.aside.sort_unstable_by(|a, b| b.cmp(a));
         let Some(best) = self.aside.pop() else { return };
-        self.report();
+        self.let_others();
         let waiting = std::mem::take(&mut self.aside);
         self.run.stacks[self.number].push(waiting);
         let turn = self.wait_for_memory(best);
-        if !self.run.cancel.is_cancelled() && !self.attempt(best, turn, true) {
+        if !self.attempt(best, turn, true) {
             self.aside.push(best);
         }
     }
 
     /// Waits until something is freed; a task may then go over the budget if nobody else is active.
     fn wait_for_memory(&mut self, rank: u32) -> Turn {
-        self.run.ledger.wait(rank, self.refused_bytes)
+        let since = *self.refused_since.get_or_insert_with(Instant::now);
+        self.run.ledger.wait(rank, self.refused_bytes, since)
     }
 
-    /// Runs a task if it may start now.
+    /// Runs a task if it may start now; a task that is not wanted any more counts as run.
     fn attempt(&mut self, rank: u32, turn: Turn, hand_on: bool) -> bool {
-        match self.admit(rank, turn) {
-            Ok(None) => return false,
+        let admitted = if self.run.cancel.is_cancelled() { Err(None) } else { self.admit(rank, turn).map_err(Some) };
+        let started = match admitted {
+            Ok(None) => false,
             Ok(Some(admitted)) => {
+                self.refused_since = None;
                 if let Err(error) = self.perform(rank, admitted, hand_on) {
                     self.run.fail(error);
                 }
+                true
             }
-            Err(error) => self.run.fail(error),
+            Err(error) => {
+                error.into_iter().for_each(|error| self.run.fail(error));
+                true
+            }
+        };
+        if turn == Turn::Passed {
+            self.run.ledger.pass_ended();
         }
-        true
+        started
     }
 
     /// Memory that a task takes while it runs, over its inputs.
@@ -230,8 +287,7 @@ impl<'r> Worker<'r> {
         let needs = self.needs(task);
         if !run.under_pressure() {
             // Nothing was ever evicted, so all inputs are in memory.
-            if let Some(used) = run.ledger.try_reserve(needs) {
-                self.peak_bytes = self.peak_bytes.max(used);
+            if self.take_credit(needs) {
                 run.mark_started(rank);
                 return Ok(Some(Admitted { reserved_bytes: needs, pinned: false }));
             }
@@ -242,10 +298,10 @@ impl<'r> Worker<'r> {
         let reload: u64 = inputs.iter().map(|input| run.slots.pin(*input)).sum();
         let nbytes = needs.saturating_add(reload);
         // What others need sooner stays, unless they all wait.
-        let needed_after = if turn == Turn::Forced { None } else { Some(rank) };
+        let needed_after = (turn == Turn::Again).then_some(rank);
         let used = if let Some(used) = self.evict_for(nbytes, needed_after)? {
             used
-        } else if turn == Turn::Forced || (reload == 0 && self.frees(inputs) >= nbytes) {
+        } else if turn != Turn::Again || (reload == 0 && self.frees(inputs) >= nbytes) {
             run.ledger.force(nbytes)
         } else {
             inputs.iter().for_each(|input| run.slots.unpin(*input));
@@ -255,6 +311,47 @@ impl<'r> Worker<'r> {
         self.peak_bytes = self.peak_bytes.max(used);
         run.mark_started(rank);
         Ok(Some(Admitted { reserved_bytes: nbytes, pinned: true }))
+    }
+
+    /// Reserves `nbytes` if that is possible without evicting.
+    fn take_credit(&mut self, nbytes: u64) -> bool {
+        if nbytes == 0 {
+            return self.run.ledger.try_reserve(0).is_some(); // its size is not known, so the budget must not be reached
+        }
+        if self.credit_bytes < nbytes {
+            let refill = nbytes.saturating_add(self.refill_bytes);
+            if let Some(used) = self.run.ledger.try_reserve(refill) {
+                self.credit_bytes += refill;
+                self.peak_bytes = self.peak_bytes.max(used);
+            }
+        }
+        let taken = self.credit_bytes >= nbytes;
+        if taken {
+            self.credit_bytes -= nbytes;
+        } else {
+            self.return_credit();
+        }
+        taken
+    }
+
+    fn return_credit(&mut self) {
+        self.run.ledger.release(std::mem::take(&mut self.credit_bytes));
+    }
+
+    /// Replaces a reservation of `before` bytes by `after` bytes.
+    fn settle(&mut self, before: u64, after: u64) {
+        if after > before {
+            let more = (after - before).saturating_sub(self.credit_bytes);
+            self.credit_bytes -= after - before - more;
+            self.run.ledger.force(more);
+            return;
+        }
+        self.credit_bytes += before - after;
+        let keep = if self.run.under_pressure() { 0 } else { self.refill_bytes };
+        if self.credit_bytes > 2 * keep {
+            self.run.ledger.release(self.credit_bytes - keep);
+            self.credit_bytes = keep;
+        }
     }
 
     /// Bytes that are freed when the only reader that is left of `inputs` has run.
@@ -355,7 +452,7 @@ impl<'r> Worker<'r> {
             self.peak_bytes = self.peak_bytes.max(run.ledger.used_bytes() + added - admitted.reserved_bytes);
         }
         let freed = self.let_go(task);
-        run.ledger.settle(admitted.reserved_bytes + freed, added);
+        self.settle(admitted.reserved_bytes + freed, added);
         if result.is_ok() {
             if hand_on {
                 self.hand_on(task);

@@ -72,6 +72,53 @@ fn values_in_memory_stay_under_the_budget_and_one_task_per_thread() {
 }
 
 #[test]
+fn sizes_that_are_not_known_before_are_counted_afterwards() {
+    for count in [1, 2] {
+        let scale = Arc::new(Scale::default());
+        let executor = threads(count, (5 * NBYTES) as u64);
+        let graph = graph_of(weighed(&scale), |task| {
+            let blocks: Vec<ValueId> = (0..100).map(|k| task(k, &[], 0)).collect();
+            let sums: Vec<ValueId> = blocks.chunks(2).map(|pair| task(0, pair, 0)).collect();
+            let first = task(0, &[sums[0], blocks[99]], 0);
+            vec![sums.iter().chain(&blocks).fold(first, |sum, block| task(0, &[sum, *block], 0))]
+        });
+        run(&executor, graph).unwrap();
+        let (peak, counters) = (scale.peak_bytes.load(Ordering::Relaxed), executor.last_run());
+        assert!(peak <= (5 + 3 * count) * NBYTES, "{peak}: {counters:?}");
+        assert!(counters.spilled_bytes_written > 0, "{counters:?}");
+    }
+}
+
+#[test]
+fn a_reduction_holds_few_blocks_at_once() {
+    const LEN: usize = 128 << 10; // large, compared with what workers reserve ahead of small tasks
+    const NBYTES: usize = LEN * 8;
+    for count in [1, 2, 4] {
+        let executor = threads(count, u64::MAX);
+        let mut builder = GraphBuilder::default();
+        let make = builder.body(function("make", |_, _, _| Ok(counting(LEN, 1).into())));
+        let sum = builder.body(function("sum", |_, inputs, _| {
+            Ok(counting(1, inputs.iter().map(|input| elements(input)[0]).sum()).into())
+        }));
+        let mut level: Vec<ValueId> = (0..60).map(|k| builder.task(make, k, &[], NBYTES as u64)).collect();
+        level = level.iter().map(|block| builder.task(sum, 0, &[*block], 8)).collect();
+        while level.len() > 1 {
+            level = level.chunks(4).map(|some| builder.task(sum, 0, some, 8)).collect();
+        }
+        assert_eq!(elements(&run(&executor, builder.finish(level)).unwrap()[0]), [60]);
+        let peak = executor.last_run().peak_bytes as usize;
+        assert!(peak < (count + 1) * NBYTES, "{peak} bytes, a block is {NBYTES}");
+    }
+}
+
+#[test]
+fn the_default_budget_is_a_share_of_the_machine() {
+    let machine = selion_runtime::machine_memory_bytes().unwrap();
+    let limit = selion_runtime::Threads::default().memory_limit();
+    assert!(limit > machine / 2 && limit < machine / 3 * 2, "{limit} of {machine}");
+}
+
+#[test]
 fn a_task_that_does_not_fit_runs_alone() {
     let running = Arc::new(AtomicUsize::new(0));
     let body = function_of_many("huge", 1 << 40, move |_, _, _| {

@@ -95,7 +95,7 @@ fn outputs_that_nobody_reads_are_dropped() {
     let executor = threads(2, 40_000);
     run(&executor, builder.finish(wanted)).unwrap();
     let counters = executor.last_run();
-    assert!(counters.peak_bytes <= 16_000 && counters.spilled_bytes_written == 0, "{counters:?}");
+    assert!(counters.peak_bytes <= 17_000 && counters.spilled_bytes_written == 0, "{counters:?}");
 }
 
 #[test]

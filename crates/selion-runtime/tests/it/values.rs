@@ -98,21 +98,19 @@ fn a_hundred_thousand_tasks_are_all_run_once() {
     const N: usize = 100_000;
     for count in [1, 2, 4] {
         let executor = threads(count, u64::MAX);
-        for _ in 0..3 {
-            let body = function("add", |_, inputs, _| {
-                let sum: i64 = inputs.iter().map(|input| elements(input)[0]).sum();
-                Ok(counting(1, sum + 1).into())
-            });
-            let graph = graph_of(body, |task| {
-                let mut level: Vec<ValueId> = (0..N).map(|k| task(k, &[], 8)).collect();
-                while level.len() > 1 {
-                    level = level.chunks(3).map(|some| task(0, some, 8)).collect();
-                }
-                level
-            });
-            let tasks = graph.len();
-            assert_eq!(elements(&run(&executor, graph).unwrap()[0]), [tasks as i64]);
-        }
+        let body = function("add", |_, inputs, _| {
+            let sum: i64 = inputs.iter().map(|input| elements(input)[0]).sum();
+            Ok(counting(1, sum + 1).into())
+        });
+        let graph = graph_of(body, |task| {
+            let mut level: Vec<ValueId> = (0..N).map(|k| task(k, &[], 8)).collect();
+            while level.len() > 1 {
+                level = level.chunks(3).map(|some| task(0, some, 8)).collect();
+            }
+            level
+        });
+        let tasks = graph.len();
+        assert_eq!(elements(&run(&executor, graph).unwrap()[0]), [tasks as i64]);
     }
 }
 
@@ -155,6 +153,47 @@ fn a_graph_can_be_run_within_a_task() {
     let graph = graph_of(body, |task| (0..20).map(|k| task(k, &[], NBYTES)).collect());
     let values = run(&*executor, graph).unwrap();
     assert!(values.iter().enumerate().all(|(k, value)| elements(value)[0] == k as i64 + 10));
+}
+
+/// Runs a graph within each of some tasks, by means of `inner`.
+fn check_within<F>(inner: F)
+where
+    F: Fn(&selion_runtime::Threads, Graph) -> Result<Vec<Value>, selion_core::ExecError> + Send + Sync + 'static,
+{
+    let executor = Arc::new(threads(2, 0));
+    let weak = Arc::downgrade(&executor);
+    let body = function("outer", move |_, _, _| {
+        let executor = weak.upgrade().ok_or("gone")?;
+        let step = function("inner", |index, inputs, _| Ok(counting(LEN, (index + inputs.len()) as i64).into()));
+        let graph = graph_of(step, |task| {
+            let parts: Vec<ValueId> = (0..3).map(|k| task(k, &[], NBYTES)).collect();
+            vec![task(0, &parts, NBYTES)]
+        });
+        Ok(inner(&executor, graph)?.remove(0))
+    });
+    let graph = graph_of(body, |task| (0..3).map(|k| task(k, &[], 0)).collect());
+    let values = run(&*executor, graph).unwrap();
+    assert!(values.iter().all(|value| elements(value)[0] == 3));
+}
+
+#[test]
+fn a_graph_within_a_task_may_be_polled() {
+    check_within(|executor, graph| {
+        executor.execute_polling(graph, &Default::default(), Arc::new(selion_core::Silent), &mut || true)
+    });
+}
+
+#[test]
+fn a_task_may_wait_for_a_thread_that_runs_a_graph() {
+    let in_thread = |graph: Graph, executor: &selion_runtime::Threads, polled: bool| {
+        let work = || match polled {
+            true => executor.execute_polling(graph, &Default::default(), Arc::new(selion_core::Silent), &mut || true),
+            false => run(executor, graph),
+        };
+        std::thread::scope(|scope| scope.spawn(work).join().unwrap())
+    };
+    check_within(move |executor, graph| in_thread(graph, executor, true));
+    check_within(move |executor, graph| in_thread(graph, executor, false));
 }
 
 #[test]
