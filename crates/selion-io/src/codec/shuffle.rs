@@ -71,6 +71,8 @@ pub(super) fn unshuffle(size: usize, shuffled: &[u8], out: &mut [u8]) {
         4 => unshuffle_sized::<4>(shuffled, out),
         8 => unshuffle_sized::<8>(shuffled, out),
         16 => unshuffle_sized::<16>(shuffled, out),
+        32 => unshuffle_sized::<32>(shuffled, out),
+        64 => unshuffle_sized::<64>(shuffled, out),
         _ => {
             let count = shuffled.len() / size;
             out[count * size..].copy_from_slice(&shuffled[count * size..]);
@@ -93,21 +95,20 @@ fn unshuffle_sized<const SIZE: usize>(shuffled: &[u8], out: &mut [u8]) {
     }
 }
 
-/// Elements whose bits are turned at once.
+/// Elements whose bits are turned together: as many as a byte has bits.
 const BITS: usize = 8;
+/// Groups of elements whose bits are turned at once, side by side in vector registers.
+const LANES: usize = 64;
 
 /// Puts bits of the same place in their element side by side; only whole groups of eight elements can be turned.
 pub(super) fn bitshuffle(size: usize, plain: &[u8], out: &mut [u8]) {
     let groups = plain.len() / size / BITS;
     let done = groups * BITS * size;
     out[done..].copy_from_slice(&plain[done..]);
-    for (group, elements) in plain[..done].chunks_exact(BITS * size).enumerate() {
-        for place in 0..size {
-            let turned = transpose_bits(u64::from_le_bytes(std::array::from_fn(|k| elements[k * size + place])));
-            for (bit, byte) in turned.to_le_bytes().into_iter().enumerate() {
-                out[(place * BITS + bit) * groups + group] = byte;
-            }
-        }
+    let mut rows = vec![0; done];
+    shuffle(BITS * size, &plain[..done], &mut rows);
+    for place in 0..size {
+        turn(&rows, &mut out[..done], groups, |k| k * size + place, |bit| place * BITS + bit);
     }
 }
 
@@ -116,27 +117,40 @@ pub(super) fn bitunshuffle(size: usize, shuffled: &[u8], out: &mut [u8]) {
     let groups = shuffled.len() / size / BITS;
     let done = groups * BITS * size;
     out[done..].copy_from_slice(&shuffled[done..]);
-    for (group, elements) in out[..done].chunks_exact_mut(BITS * size).enumerate() {
-        for place in 0..size {
-            let bits = std::array::from_fn(|bit| shuffled[(place * BITS + bit) * groups + group]);
-            let turned = transpose_bits(u64::from_le_bytes(bits)).to_le_bytes();
-            for (k, byte) in turned.into_iter().enumerate() {
-                elements[k * size + place] = byte;
-            }
+    let mut rows = vec![0; done];
+    for place in 0..size {
+        turn(&shuffled[..done], &mut rows, groups, |bit| place * BITS + bit, |k| k * size + place);
+    }
+    unshuffle(BITS * size, &rows, &mut out[..done]);
+}
+
+/// Takes eight rows of `len` bytes, and transposes the 8 × 8 bits that each column of them is, into eight other rows.
+fn turn(from: &[u8], to: &mut [u8], len: usize, row: impl Fn(usize) -> usize, to_row: impl Fn(usize) -> usize) {
+    for start in (0..len).step_by(LANES) {
+        let lanes = LANES.min(len - start);
+        let mut bytes = [[0u8; LANES]; BITS];
+        for (k, bytes) in bytes.iter_mut().enumerate() {
+            bytes[..lanes].copy_from_slice(&from[row(k) * len + start..][..lanes]);
+        }
+        transpose_bits(&mut bytes);
+        for (k, bytes) in bytes.iter().enumerate() {
+            to[to_row(k) * len + start..][..lanes].copy_from_slice(&bytes[..lanes]);
         }
     }
 }
 
-/// Transposes eight bytes as an 8 × 8 matrix of bits: swaps single bits, then pairs, then nibbles across the diagonal.
-fn transpose_bits(mut x: u64) -> u64 {
-    let mut swap = |distance: u32, mask: u64| {
-        let moved = (x ^ (x >> distance)) & mask;
-        x ^= moved ^ (moved << distance);
-    };
-    swap(7, 0x00aa_00aa_00aa_00aa);
-    swap(14, 0x0000_cccc_0000_cccc);
-    swap(28, 0x0000_0000_f0f0_f0f0);
-    x
+/// Transposes the 8 × 8 bits of each lane: swaps nibbles, then pairs, then single bits across the diagonal.
+fn transpose_bits(rows: &mut [[u8; LANES]; BITS]) {
+    for (distance, mask) in [(4, 0x0f), (2, 0x33), (1, 0x55)] {
+        for low in (0..BITS).filter(|row| row & distance == 0) {
+            let (before, behind) = rows.split_at_mut(low + distance);
+            for (a, b) in before[low].iter_mut().zip(&mut behind[0]) {
+                let moved = ((*a >> distance) ^ *b) & mask;
+                *b ^= moved;
+                *a ^= moved << distance;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -145,8 +159,11 @@ mod tests {
 
     #[test]
     fn bits_are_transposed() {
-        for (row, column) in (0..8).flat_map(|row| (0..8).map(move |column| (row, column))) {
-            assert_eq!(transpose_bits(1 << (row * 8 + column)), 1 << (column * 8 + row));
+        for (row, column) in (0..BITS).flat_map(|row| (0..BITS).map(move |column| (row, column))) {
+            let (mut rows, mut want) = ([[0; LANES]; BITS], [[0; LANES]; BITS]);
+            (rows[row][5], want[column][5]) = (1 << column, 1 << row);
+            transpose_bits(&mut rows);
+            assert_eq!(rows, want);
         }
     }
 
