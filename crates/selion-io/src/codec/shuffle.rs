@@ -101,41 +101,49 @@ const BITS: usize = 8;
 const LANES: usize = 64;
 
 /// Puts bits of the same place in their element side by side; only whole groups of eight elements can be turned.
+///
+/// With the bits of a group as one long element, this is a byte shuffle and the turning of 8 × 8 bits; both are done
+/// for a few groups at a time, which stay in the first-level cache.
 pub(super) fn bitshuffle(size: usize, plain: &[u8], out: &mut [u8]) {
-    let groups = plain.len() / size / BITS;
-    let done = groups * BITS * size;
-    out[done..].copy_from_slice(&plain[done..]);
-    let mut rows = vec![0; done];
-    shuffle(BITS * size, &plain[..done], &mut rows);
-    for place in 0..size {
-        turn(&rows, &mut out[..done], groups, |k| k * size + place, |bit| place * BITS + bit);
+    let (group, groups) = (BITS * size, plain.len() / size / BITS);
+    out[groups * group..].copy_from_slice(&plain[groups * group..]);
+    let mut tile = vec![0; LANES * group];
+    for start in (0..groups).step_by(LANES) {
+        let lanes = LANES.min(groups - start);
+        let tile = &mut tile[..lanes * group];
+        shuffle(group, &plain[start * group..][..lanes * group], tile);
+        for place in 0..size {
+            let mut rows = [[0; LANES]; BITS];
+            for (k, row) in rows.iter_mut().enumerate() {
+                row[..lanes].copy_from_slice(&tile[(k * size + place) * lanes..][..lanes]);
+            }
+            transpose_bits(&mut rows);
+            for (bit, row) in rows.iter().enumerate() {
+                out[(place * BITS + bit) * groups + start..][..lanes].copy_from_slice(&row[..lanes]);
+            }
+        }
     }
 }
 
 /// Undoes [`bitshuffle`].
 pub(super) fn bitunshuffle(size: usize, shuffled: &[u8], out: &mut [u8]) {
-    let groups = shuffled.len() / size / BITS;
-    let done = groups * BITS * size;
-    out[done..].copy_from_slice(&shuffled[done..]);
-    let mut rows = vec![0; done];
-    for place in 0..size {
-        turn(&shuffled[..done], &mut rows, groups, |bit| place * BITS + bit, |k| k * size + place);
-    }
-    unshuffle(BITS * size, &rows, &mut out[..done]);
-}
-
-/// Takes eight rows of `len` bytes, and transposes the 8 × 8 bits that each column of them is, into eight other rows.
-fn turn(from: &[u8], to: &mut [u8], len: usize, row: impl Fn(usize) -> usize, to_row: impl Fn(usize) -> usize) {
-    for start in (0..len).step_by(LANES) {
-        let lanes = LANES.min(len - start);
-        let mut bytes = [[0u8; LANES]; BITS];
-        for (k, bytes) in bytes.iter_mut().enumerate() {
-            bytes[..lanes].copy_from_slice(&from[row(k) * len + start..][..lanes]);
+    let (group, groups) = (BITS * size, shuffled.len() / size / BITS);
+    out[groups * group..].copy_from_slice(&shuffled[groups * group..]);
+    let mut tile = vec![0; LANES * group];
+    for start in (0..groups).step_by(LANES) {
+        let lanes = LANES.min(groups - start);
+        let tile = &mut tile[..lanes * group];
+        for place in 0..size {
+            let mut rows = [[0; LANES]; BITS];
+            for (bit, row) in rows.iter_mut().enumerate() {
+                row[..lanes].copy_from_slice(&shuffled[(place * BITS + bit) * groups + start..][..lanes]);
+            }
+            transpose_bits(&mut rows);
+            for (k, row) in rows.iter().enumerate() {
+                tile[(k * size + place) * lanes..][..lanes].copy_from_slice(&row[..lanes]);
+            }
         }
-        transpose_bits(&mut bytes);
-        for (k, bytes) in bytes.iter().enumerate() {
-            to[to_row(k) * len + start..][..lanes].copy_from_slice(&bytes[..lanes]);
-        }
+        unshuffle(group, tile, &mut out[start * group..][..lanes * group]);
     }
 }
 
@@ -169,9 +177,9 @@ mod tests {
 
     #[test]
     fn shuffles_are_undone_at_any_length() {
-        let plain: Vec<u8> = (0..1000u32).map(|k| (k.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let plain: Vec<u8> = (0..9000u32).map(|k| (k.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         for size in [1, 2, 3, 4, 7, 8, 12, 16] {
-            for len in [0, 1, 15, 16, 17, 128, 999] {
+            for len in [0, 1, 15, 16, 17, 128, 999, 4096, 9000] {
                 let (mut there, mut back) = (vec![0; len], vec![0; len]);
                 shuffle(size, &plain[..len], &mut there);
                 unshuffle(size, &there, &mut back);
