@@ -1,4 +1,4 @@
-//! Prints what is in a Zarr array or a `.npy` file: dtype, shape, chunks, fill value, and a checksum of the elements.
+//! Prints what is in Zarr arrays: dtype, shape, chunks, and the CRC-32C of the elements in C order.
 //!
 //! `cargo run --release -p selion-io --example dump -- PATH…`
 

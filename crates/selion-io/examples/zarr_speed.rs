@@ -41,9 +41,15 @@ fn main() -> Result<(), SourceError> {
         }
         println!("{what:14} {:6.0} MB/s", bytes as f64 / 1e6 / start.elapsed().as_secs_f64());
     }
-    let start = Instant::now();
-    let bytes = array.read(&Region::new(&[0, 0, 0], &SHAPE))?.nbytes();
-    println!("read in one    {:6.0} MB/s", bytes as f64 / 1e6 / start.elapsed().as_secs_f64());
+    // Regions of eight chunks, as one task of a larger chunk size reads them.
+    let eight = [2 * CHUNKS[0], 2 * CHUNKS[1], 2 * CHUNKS[2]];
+    let (mut bytes, start) = (0, Instant::now());
+    for (j, k) in [(0, 0), (0, eight[2]), (eight[1], 0), (eight[1], eight[2])] {
+        for i in [0, eight[0]] {
+            bytes += array.read(&Region::new(&[i, j, k], &eight))?.nbytes();
+        }
+    }
+    println!("eight at once  {:6.0} MB/s", bytes as f64 / 1e6 / start.elapsed().as_secs_f64());
     let start = Instant::now();
     let block = array.read(&Region::new(&[0, 0, 0], &[SHAPE[0], 10, 10]))?;
     println!("a column of {} elements: {:.1} ms", block.len(), start.elapsed().as_secs_f64() * 1e3);

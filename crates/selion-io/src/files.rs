@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::UNIX_EPOCH;
 
-use selion_core::{Buffer, SourceError};
+#[cfg(feature = "zarr")]
+use selion_core::Buffer;
+use selion_core::SourceError;
 
 /// Why bytes could not be had, before it is known which file to name.
 #[derive(Debug)]
@@ -51,6 +53,7 @@ pub(crate) fn is_missing(cause: &io::Error) -> bool {
 }
 
 /// Opens a file to read, `None` if there is none.
+#[cfg(feature = "zarr")]
 pub(crate) fn open_existing(path: &Path) -> Result<Option<File>, SourceError> {
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
@@ -80,15 +83,18 @@ pub(crate) enum Stored<'a> {
     /// `len` bytes of a file from `start` on.
     File { file: &'a File, start: u64, len: u64 },
     /// All of these.
+    #[cfg(feature = "zarr")]
     Memory(&'a [u8]),
 }
 
 /// Bytes in memory, perhaps only borrowed.
+#[cfg(feature = "zarr")]
 pub(crate) enum Loaded<'a> {
     Owned(Buffer),
     Borrowed(&'a [u8]),
 }
 
+#[cfg(feature = "zarr")]
 impl Loaded<'_> {
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
@@ -107,6 +113,7 @@ impl<'a> Stored<'a> {
     pub(crate) fn len(&self) -> u64 {
         match self {
             Stored::File { len, .. } => *len,
+            #[cfg(feature = "zarr")]
             Stored::Memory(bytes) => bytes.len() as u64,
         }
     }
@@ -116,6 +123,7 @@ impl<'a> Stored<'a> {
         match offset.checked_add(len) {
             Some(end) if end <= self.len() => Ok(match self {
                 Stored::File { file, start, .. } => Stored::File { file, start: start + offset, len },
+                #[cfg(feature = "zarr")]
                 Stored::Memory(bytes) => Stored::Memory(&bytes[offset as usize..end as usize]),
             }),
             _ => Err(Trouble::Corrupt(format!(
@@ -134,12 +142,14 @@ impl<'a> Stored<'a> {
                 file.seek(SeekFrom::Start(*start))?;
                 file.read_exact(out)?;
             }
+            #[cfg(feature = "zarr")]
             Stored::Memory(bytes) => out.copy_from_slice(bytes),
         }
         Ok(())
     }
 
     /// All of it in memory.
+    #[cfg(feature = "zarr")]
     pub(crate) fn load(&self) -> Result<Loaded<'a>, Trouble> {
         match self {
             Stored::Memory(bytes) => Ok(Loaded::Borrowed(bytes)),

@@ -71,6 +71,8 @@ pub(super) fn unshuffle(size: usize, shuffled: &[u8], out: &mut [u8]) {
         4 => unshuffle_sized::<4>(shuffled, out),
         8 => unshuffle_sized::<8>(shuffled, out),
         16 => unshuffle_sized::<16>(shuffled, out),
+        32 => unshuffle_sized::<32>(shuffled, out),
+        64 => unshuffle_sized::<64>(shuffled, out),
         _ => {
             let count = shuffled.len() / size;
             out[count * size..].copy_from_slice(&shuffled[count * size..]);
@@ -93,19 +95,31 @@ fn unshuffle_sized<const SIZE: usize>(shuffled: &[u8], out: &mut [u8]) {
     }
 }
 
-/// Elements whose bits are turned at once.
+/// Elements whose bits are turned together: as many as a byte has bits.
 const BITS: usize = 8;
+/// Groups of elements whose bits are turned at once, side by side in vector registers.
+const LANES: usize = 64;
 
 /// Puts bits of the same place in their element side by side; only whole groups of eight elements can be turned.
+///
+/// With the bits of a group as one long element, this is a byte shuffle and the turning of 8 × 8 bits; both are done
+/// for a few groups at a time, which stay in the first-level cache.
 pub(super) fn bitshuffle(size: usize, plain: &[u8], out: &mut [u8]) {
-    let groups = plain.len() / size / BITS;
-    let done = groups * BITS * size;
-    out[done..].copy_from_slice(&plain[done..]);
-    for (group, elements) in plain[..done].chunks_exact(BITS * size).enumerate() {
+    let (group, groups) = (BITS * size, plain.len() / size / BITS);
+    out[groups * group..].copy_from_slice(&plain[groups * group..]);
+    let mut tile = vec![0; LANES * group];
+    for start in (0..groups).step_by(LANES) {
+        let lanes = LANES.min(groups - start);
+        let tile = &mut tile[..lanes * group];
+        shuffle(group, &plain[start * group..][..lanes * group], tile);
         for place in 0..size {
-            let turned = transpose_bits(u64::from_le_bytes(std::array::from_fn(|k| elements[k * size + place])));
-            for (bit, byte) in turned.to_le_bytes().into_iter().enumerate() {
-                out[(place * BITS + bit) * groups + group] = byte;
+            let mut rows = [[0; LANES]; BITS];
+            for (k, row) in rows.iter_mut().enumerate() {
+                row[..lanes].copy_from_slice(&tile[(k * size + place) * lanes..][..lanes]);
+            }
+            transpose_bits(&mut rows);
+            for (bit, row) in rows.iter().enumerate() {
+                out[(place * BITS + bit) * groups + start..][..lanes].copy_from_slice(&row[..lanes]);
             }
         }
     }
@@ -113,30 +127,38 @@ pub(super) fn bitshuffle(size: usize, plain: &[u8], out: &mut [u8]) {
 
 /// Undoes [`bitshuffle`].
 pub(super) fn bitunshuffle(size: usize, shuffled: &[u8], out: &mut [u8]) {
-    let groups = shuffled.len() / size / BITS;
-    let done = groups * BITS * size;
-    out[done..].copy_from_slice(&shuffled[done..]);
-    for (group, elements) in out[..done].chunks_exact_mut(BITS * size).enumerate() {
+    let (group, groups) = (BITS * size, shuffled.len() / size / BITS);
+    out[groups * group..].copy_from_slice(&shuffled[groups * group..]);
+    let mut tile = vec![0; LANES * group];
+    for start in (0..groups).step_by(LANES) {
+        let lanes = LANES.min(groups - start);
+        let tile = &mut tile[..lanes * group];
         for place in 0..size {
-            let bits = std::array::from_fn(|bit| shuffled[(place * BITS + bit) * groups + group]);
-            let turned = transpose_bits(u64::from_le_bytes(bits)).to_le_bytes();
-            for (k, byte) in turned.into_iter().enumerate() {
-                elements[k * size + place] = byte;
+            let mut rows = [[0; LANES]; BITS];
+            for (bit, row) in rows.iter_mut().enumerate() {
+                row[..lanes].copy_from_slice(&shuffled[(place * BITS + bit) * groups + start..][..lanes]);
+            }
+            transpose_bits(&mut rows);
+            for (k, row) in rows.iter().enumerate() {
+                tile[(k * size + place) * lanes..][..lanes].copy_from_slice(&row[..lanes]);
             }
         }
+        unshuffle(group, tile, &mut out[start * group..][..lanes * group]);
     }
 }
 
-/// Transposes eight bytes as an 8 × 8 matrix of bits: swaps single bits, then pairs, then nibbles across the diagonal.
-fn transpose_bits(mut x: u64) -> u64 {
-    let mut swap = |distance: u32, mask: u64| {
-        let moved = (x ^ (x >> distance)) & mask;
-        x ^= moved ^ (moved << distance);
-    };
-    swap(7, 0x00aa_00aa_00aa_00aa);
-    swap(14, 0x0000_cccc_0000_cccc);
-    swap(28, 0x0000_0000_f0f0_f0f0);
-    x
+/// Transposes the 8 × 8 bits of each lane: swaps nibbles, then pairs, then single bits across the diagonal.
+fn transpose_bits(rows: &mut [[u8; LANES]; BITS]) {
+    for (distance, mask) in [(4, 0x0f), (2, 0x33), (1, 0x55)] {
+        for low in (0..BITS).filter(|row| row & distance == 0) {
+            let (before, behind) = rows.split_at_mut(low + distance);
+            for (a, b) in before[low].iter_mut().zip(&mut behind[0]) {
+                let moved = ((*a >> distance) ^ *b) & mask;
+                *b ^= moved;
+                *a ^= moved << distance;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -145,16 +167,19 @@ mod tests {
 
     #[test]
     fn bits_are_transposed() {
-        for (row, column) in (0..8).flat_map(|row| (0..8).map(move |column| (row, column))) {
-            assert_eq!(transpose_bits(1 << (row * 8 + column)), 1 << (column * 8 + row));
+        for (row, column) in (0..BITS).flat_map(|row| (0..BITS).map(move |column| (row, column))) {
+            let (mut rows, mut want) = ([[0; LANES]; BITS], [[0; LANES]; BITS]);
+            (rows[row][5], want[column][5]) = (1 << column, 1 << row);
+            transpose_bits(&mut rows);
+            assert_eq!(rows, want);
         }
     }
 
     #[test]
     fn shuffles_are_undone_at_any_length() {
-        let plain: Vec<u8> = (0..1000u32).map(|k| (k.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let plain: Vec<u8> = (0..9000u32).map(|k| (k.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         for size in [1, 2, 3, 4, 7, 8, 12, 16] {
-            for len in [0, 1, 15, 16, 17, 128, 999] {
+            for len in [0, 1, 15, 16, 17, 128, 999, 4096, 9000] {
                 let (mut there, mut back) = (vec![0; len], vec![0; len]);
                 shuffle(size, &plain[..len], &mut there);
                 unshuffle(size, &there, &mut back);

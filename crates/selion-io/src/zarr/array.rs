@@ -1,5 +1,6 @@
 //! An array of a store, opened: what its metadata say, and where it is.
 
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::json;
 use super::metadata::{Metadata, ZarrVersion};
-use crate::files::{file_identity, io_error, is_missing};
+use crate::files::{file_identity, io_error, is_missing, open_existing};
 
 /// The metadata documents, by format: of an array, of a group.
 pub(super) const DOCUMENT_V3: &str = "zarr.json";
@@ -45,6 +46,8 @@ pub struct ZarrArray(pub(super) Arc<Inner>);
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) path: PathBuf,
+    /// The metadata's file.
+    document: PathBuf,
     pub(super) metadata: Metadata,
     /// What is decoded at once: an inner chunk where there are shards.
     pub(super) decoded: Dims,
@@ -101,7 +104,13 @@ impl ZarrArray {
         let metadata = Metadata::parse(document, version, &value, attributes)?;
         let identity = identity(document, bytes)?;
         let decoded = metadata.layout.innermost_shape();
-        Ok(ZarrArray(Arc::new(Inner { path: path.to_owned(), metadata, decoded, identity })))
+        Ok(ZarrArray(Arc::new(Inner {
+            path: path.to_owned(),
+            document: document.to_owned(),
+            metadata,
+            decoded,
+            identity,
+        })))
     }
 
     /// The array's directory.
@@ -147,6 +156,18 @@ impl ZarrArray {
     /// The names of the axes: format 3's `dimension_names`, or xarray's `_ARRAY_DIMENSIONS` in format 2.
     pub fn dimension_names(&self) -> Option<&[Option<String>]> {
         self.0.metadata.dimension_names.as_deref()
+    }
+
+    /// The file of a storage chunk at `path`; `None` if the chunk was never written.
+    ///
+    /// Without a file it is all fill value, but only as long as there is an array: one that was removed, or whose file
+    /// system is gone, must not read as zeros.
+    pub(super) fn open_chunk(&self, path: &Path) -> Result<Option<File>, SourceError> {
+        let file = open_existing(path)?;
+        if file.is_none() && !self.0.document.exists() {
+            return Err(SourceError::NotFound(self.0.path.display().to_string()));
+        }
+        Ok(file)
     }
 
     /// The file of a storage chunk, which may not exist.

@@ -8,7 +8,7 @@ use selion_core::{Buffer, Chunk, ChunkSource, DType, Dims, Region, SourceError, 
 use super::ZarrArray;
 use super::grid::meetings;
 use super::layout::{Form, Target};
-use crate::files::{Stored, Trouble, open_existing};
+use crate::files::{Stored, Trouble};
 
 /// A chunk is lent whole for a region if the region has at least seven eighths of it: no more is wasted than the
 /// size classes of buffers waste.
@@ -44,7 +44,7 @@ impl ChunkSource for ZarrArray {
         };
         if meetings.peek().is_none() {
             let path = self.chunk_path(&first.chunk);
-            let Some(file) = open_existing(&path)? else {
+            let Some(file) = self.open_chunk(&path)? else {
                 return Ok(Chunk::full(&region.shape, layout.fill));
             };
             let (wanted, all) = (volume(&region.shape), volume(&layout.shape));
@@ -62,7 +62,7 @@ impl ChunkSource for ZarrArray {
             let path = self.chunk_path(&meeting.chunk);
             let offset = meeting.in_region.iter().zip(&strides).map(|(at, stride)| at * *stride as usize).sum();
             let target = Target { bytes: buffer.bytes_mut(), offset, strides: strides.clone() };
-            match open_existing(&path)? {
+            match self.open_chunk(&path)? {
                 Some(file) => {
                     let within = Region { start: meeting.in_chunk, shape: meeting.shape };
                     let read = Stored::whole(&file).and_then(|stored| layout.read(&stored, &within, target));

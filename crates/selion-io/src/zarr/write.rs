@@ -13,7 +13,7 @@ use selion_core::{Buffer, Chunk, ChunkSink, DType, Region, SourceError, assign, 
 use super::ZarrArray;
 use super::grid::{Meeting, meetings};
 use super::read::assert_within;
-use crate::files::{Stored, io_error, is_missing, open_existing, replace};
+use crate::files::{Stored, io_error, is_missing, replace};
 
 impl ChunkSink for ZarrArray {
     fn dtype(&self) -> DType {
@@ -44,7 +44,7 @@ impl ChunkSink for ZarrArray {
             if meeting.shape == layout.shape {
                 self.write_chunk(&path, &part)?;
             } else {
-                let rest = if self.is_covered(&meeting) { None } else { open_existing(&path)? };
+                let rest = if self.is_covered(&meeting) { None } else { self.open_chunk(&path)? };
                 let mut buffer = Buffer::scratch(layout.nbytes());
                 let strides = contiguous_strides(&layout.shape);
                 let rest = match rest {

@@ -34,7 +34,8 @@ fn a_missing_array_is_not_found_and_a_group_names_its_arrays() {
 #[test]
 fn every_prefix_and_every_flipped_byte_is_an_error_or_the_truth_or_at_least_no_panic() {
     let blosc = |name: &str, shuffle| Compression::Blosc { compressor: name.into(), level: 5, shuffle };
-    let kinds: Vec<(&str, Box<dyn Fn(&mut CreateOptions)>)> = vec![
+    type Change = Box<dyn Fn(&mut CreateOptions)>;
+    let kinds: Vec<(&str, Change)> = vec![
         ("none", Box::new(|o| o.compression = Compression::None)),
         ("zstd", Box::new(|_| ())),
         ("gzip", Box::new(|o| o.compression = Compression::Gzip { level: 5 })),
@@ -139,6 +140,19 @@ fn an_existing_array_is_kept_unless_asked_and_a_group_always() {
     options.chunks = vec![0];
     assert_eq!(kind(ZarrArray::create(dir.join("new"), options).unwrap_err()), ErrorKind::InvalidInput);
     assert!(!dir.join("new").exists());
+}
+
+#[test]
+fn an_array_that_was_removed_does_not_read_as_zeros() {
+    let dir = Scratch::new();
+    let array = filled(&dir.join("x"), |options| options.shape = vec![16, 8]);
+    let unwritten = Region::new(&[8, 0], &[8, 8]);
+    assert_eq!(array.read(&unwritten).unwrap().to_vec::<i32>(), [0; 64]);
+    std::fs::remove_dir_all(dir.join("x")).unwrap();
+    for region in [unwritten, Region::new(&[0, 0], &[16, 8])] {
+        let error = array.read(&region).unwrap_err();
+        assert!(matches!(&error, SourceError::NotFound(what) if what.ends_with("x")), "{error}");
+    }
 }
 
 #[cfg(unix)]

@@ -1,5 +1,7 @@
 //! Stores made by this crate, by hand-written bytes, and broken ones, read and written through the public interface.
 
+#![expect(clippy::unwrap_used, reason = "in a test, to panic is to fail")]
+
 mod damage;
 mod format;
 mod npy;
