@@ -15,7 +15,7 @@ fn reduce(value: Reg, op: ReduceOp, axes: u64) -> Output {
 
 fn measure(name: &str, program: &Program, blocks: &[Vec<Chunk>]) {
     let mut best = f64::INFINITY;
-    for _ in 0..5 {
+    for _ in 0..25 {
         let start = Instant::now();
         for block in blocks {
             black_box(program.run(&[BLOCK, BLOCK], block, &[]).expect("runs"));
@@ -23,6 +23,18 @@ fn measure(name: &str, program: &Program, blocks: &[Vec<Chunk>]) {
         best = best.min(start.elapsed().as_secs_f64());
     }
     println!("{name:34} {:6.3} ns", best * 1e9 / (blocks.len() * BLOCK * BLOCK) as f64);
+}
+
+fn measure_small(name: &str, program: &Program, blocks: &[Vec<Chunk>]) {
+    let mut best = f64::INFINITY;
+    for _ in 0..25 {
+        let start = Instant::now();
+        for block in blocks {
+            black_box(program.run(&[100, 100], block, &[]).expect("runs"));
+        }
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    println!("{name:34} {:6.3} ns", best * 1e9 / (blocks.len() * 10_000) as f64);
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -74,5 +86,32 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (sin, cos) = (b.apply(Op::Square, &[sin])?, b.apply(Op::Square, &[cos])?);
     let sum = b.apply(Op::Add, &[sin, cos])?;
     measure("(sin(x)**2 + cos(x)**2).sum()", &b.finish(vec![reduce(sum, ReduceOp::Sum, 3)]), &plain);
+    let small: Vec<Vec<Chunk>> = vec![vec![block(0, 0).sub_block(&[0, 0], &[100, 100]).compact_copy()]; 1600];
+    println!("in cache:");
+    let mut b = ProgramBuilder::default();
+    let (x, one, two, three) = (
+        b.input(0, DType::F64),
+        b.constant(Scalar::new(1.0)),
+        b.constant(Scalar::new(2.0)),
+        b.constant(Scalar::new(3.0)),
+    );
+    let square = b.apply(Op::Multiply, &[x, x])?;
+    let plus = b.apply(Op::Add, &[square, one])?;
+    let root = b.apply(Op::Sqrt, &[plus])?;
+    let double = b.apply(Op::Multiply, &[root, two])?;
+    let third = b.apply(Op::Divide, &[x, three])?;
+    let result = b.apply(Op::Subtract, &[double, third])?;
+    for (name, reg) in [
+        ("sum(x)", x),
+        ("sum(x*x)", square),
+        ("sum(x*x+1)", plus),
+        ("sum(sqrt(x*x+1))", root),
+        ("sum(x/3)", third),
+        ("all of it", result),
+    ] {
+        let mut b2 = b.clone();
+        let _ = &mut b2;
+        measure_small(name, &b2.finish(vec![reduce(reg, ReduceOp::Sum, 3)]), &small);
+    }
     Ok(())
 }

@@ -129,6 +129,20 @@ fn run_avx512<L: Loop>(work: L) -> L::Output {
     work.run::<Fused>()
 }
 
+/// Asks the memory system for the cache line that holds `address`, without waiting for it.
+///
+/// A hint: any address is allowed, and nothing happens for one that is not mapped.
+#[inline(always)]
+pub fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: prefetching reads nothing into the program and never faults; SSE is part of x86-64.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

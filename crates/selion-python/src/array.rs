@@ -183,8 +183,7 @@ fn from_object(
     use selion::core::ChunkSource;
     let source = PyStorage::new(object, lock, token)?;
     let stored = stored_chunks(ChunkSource::shape(&source), ChunkSource::storage_chunks(&source));
-    let chunks =
-        convert::chunks(chunks, ChunkSource::shape(&source), ChunkSource::dtype(&source), stored.as_ref())?;
+    let chunks = convert::chunks(chunks, ChunkSource::shape(&source), ChunkSource::dtype(&source), stored.as_ref())?;
     made(Array::from_source(Arc::new(source), Some(chunks)))
 }
 
@@ -198,12 +197,7 @@ fn open_zarr(path: &str, component: Option<&str>) -> Result<ZarrArray, selion::c
 /// An array in a Zarr store; returns its attributes too, as JSON.
 #[pyfunction]
 #[pyo3(signature = (path, chunks, component=None))]
-fn from_zarr(
-    py: Python<'_>,
-    path: &str,
-    chunks: &Bound<'_, PyAny>,
-    component: Option<&str>,
-) -> PyResult<PyArray> {
+fn from_zarr(py: Python<'_>, path: &str, chunks: &Bound<'_, PyAny>, component: Option<&str>) -> PyResult<PyArray> {
     use selion::core::ChunkSource;
     let source = py.detach(|| open_zarr(path, component)).map_err(to_python)?;
     let (shape, dtype) = (source.shape().to_vec(), source.dtype());
@@ -332,4 +326,3 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(normalize_chunks, m)?)?;
     m.add_function(wrap_pyfunction!(asarray, m)?)
 }
-

@@ -126,17 +126,22 @@ impl Scheduler {
             Scheduler::Threads(executor) if MAIN_THREAD.get() != Some(&std::thread::current().id()) => {
                 executor.execute(graph, &cancel, observer)
             }
-            Scheduler::Threads(executor) => executor.execute_polling(graph, &cancel, observer, &mut || {
-                match Python::attach(|py| py.check_signals()) {
-                    Ok(()) => true,
-                    Err(error) => {
-                        if let Ok(mut interrupted) = interrupted.lock() {
-                            *interrupted = Some(error);
+            Scheduler::Threads(executor) => {
+                executor.execute_polling(
+                    graph,
+                    &cancel,
+                    observer,
+                    &mut || match Python::attach(|py| py.check_signals()) {
+                        Ok(()) => true,
+                        Err(error) => {
+                            if let Ok(mut interrupted) = interrupted.lock() {
+                                *interrupted = Some(error);
+                            }
+                            false
                         }
-                        false
-                    }
-                }
-            }),
+                    },
+                )
+            }
         }
     }
 }
@@ -188,11 +193,7 @@ fn persist(
 }
 
 /// Computes arrays into sinks.
-pub(crate) fn store(
-    py: Python<'_>,
-    targets: &[(Array, Arc<dyn ChunkSink>)],
-    name: Option<&str>,
-) -> PyResult<()> {
+pub(crate) fn store(py: Python<'_>, targets: &[(Array, Arc<dyn ChunkSink>)], name: Option<&str>) -> PyResult<()> {
     let scheduler = scheduler(name, None)?;
     without_gil(py, &scheduler, |run| selion::store_with(targets, run))
 }

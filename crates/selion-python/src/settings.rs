@@ -48,8 +48,9 @@ fn list_settings() -> Vec<(&'static str, &'static str, &'static str)> {
 /// A number of bytes from text such as `"512MiB"`.
 #[pyfunction]
 fn parse_bytes(text: &str) -> PyResult<u64> {
-    selion::parse_bytes(text)
-        .ok_or_else(|| pyo3::exceptions::PyValueError::new_err(format!("Could not interpret '{text}' as a number of bytes")))
+    selion::parse_bytes(text).ok_or_else(|| {
+        pyo3::exceptions::PyValueError::new_err(format!("Could not interpret '{text}' as a number of bytes"))
+    })
 }
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -91,10 +91,7 @@ pub fn compute_with(arrays: &[Array], run: Run<'_>) -> Result<Vec<Chunk>, Error>
     let roots: Vec<Root> = arrays
         .iter()
         .zip(&sinks)
-        .map(|(array, sink)| Root {
-            array: array.clone(),
-            sink: sink.clone().map(|sink| sink as Arc<dyn ChunkSink>),
-        })
+        .map(|(array, sink)| Root { array: array.clone(), sink: sink.clone().map(|sink| sink as Arc<dyn ChunkSink>) })
         .collect();
     let mut values = run(graph(&roots)?)?.into_iter();
     let mut results = Vec::with_capacity(arrays.len());

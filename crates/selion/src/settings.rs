@@ -73,12 +73,7 @@ pub const SETTINGS: &[Setting] = &[
         default: "threads",
         about: "Who runs tasks: threads, or synchronous for debugging.",
     },
-    Setting {
-        key: "array.chunk-size",
-        kind: Kind::Bytes,
-        default: "128MiB",
-        about: "What automatic chunks aim at.",
-    },
+    Setting { key: "array.chunk-size", kind: Kind::Bytes, default: "128MiB", about: "What automatic chunks aim at." },
     Setting {
         key: "optimize.fold",
         kind: Kind::Flag,
@@ -215,9 +210,9 @@ impl Settings {
             (Kind::Bytes | Kind::Integer, value @ Value::Integer(_)) => value,
             (Kind::Flag, value @ Value::Flag(_)) => value,
             (Kind::Text, value @ Value::Text(_)) => value,
-            (Kind::Bytes, Value::Text(text)) => Value::Integer(
-                parse_bytes(&text).ok_or_else(|| refuse(&text, "a number of bytes such as \"512MiB\""))?,
-            ),
+            (Kind::Bytes, Value::Text(text)) => {
+                Value::Integer(parse_bytes(&text).ok_or_else(|| refuse(&text, "a number of bytes such as \"512MiB\""))?)
+            }
             (Kind::Integer, Value::Text(text)) => {
                 Value::Integer(text.trim().parse().map_err(|_| refuse(&text, "a whole number"))?)
             }

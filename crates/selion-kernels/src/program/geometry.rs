@@ -97,8 +97,15 @@ impl Geometry {
             for row in (0..self.rows.len).step_by(self.tile_rows) {
                 let mut tile_base = row_base.clone();
                 for column in (0..self.columns.len).step_by(self.tile_columns) {
+                    let (next, stride, tile) = if column + self.tile_columns < self.columns.len {
+                        (&tile_base, &self.columns.strides, self.tile_columns)
+                    } else {
+                        (&row_base, &self.rows.strides, self.tile_rows)
+                    };
+                    let next: Strides = next.iter().zip(stride).map(|(at, by)| at + by * tile as isize).collect();
                     visit(&Position {
                         base: &tile_base,
+                        next: &next,
                         rows: self.tile_rows.min(self.rows.len - row),
                         columns: self.tile_columns.min(self.columns.len - column),
                         row,
@@ -148,6 +155,8 @@ impl Geometry {
 pub(crate) struct Position<'a> {
     /// For each operand, the offset of the tile's first element.
     pub(crate) base: &'a [isize],
+    /// The same for the tile after this one, or for none at the end of the rows: only to be prefetched.
+    pub(crate) next: &'a [isize],
     pub(crate) rows: usize,
     pub(crate) columns: usize,
     row: usize,

@@ -165,7 +165,7 @@ impl fmt::Debug for Program {
 /// assert_eq!(out[0].to_vec::<f64>(), [2.0, 3.0, 4.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct ProgramBuilder {
     instrs: Vec<(Instr, DType)>,
     known: HashMap<(Instr, DType), Reg>,

@@ -16,6 +16,7 @@ use super::ir::{Affine, Instr, Output, Program, Reg, args_of};
 use super::loops::{Arg, Kernel, LoopError, TimeFactor, cast_kernel, kernel, scale_time, time_factor};
 use super::reduce::{Accumulators, Place, Tile};
 use crate::random::{Distribution, Indices, Key, Out, Param, fill};
+use crate::simd::prefetch;
 
 /// Where an instruction's value is while a tile is worked on.
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +143,9 @@ fn missing(_: &[Arg<'_>], out: &mut [u8]) -> Result<(), LoopError> {
     Ok(())
 }
 
+/// Bytes of a cache line.
+const CACHE_LINE: usize = 64;
+
 /// A cache line, so that tiles are aligned for every vector register.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
@@ -219,10 +223,13 @@ impl Program {
         let mut targets: SmallVec<[Target; 2]> =
             self.outputs.iter().zip(&layouts).map(|(output, layout)| self.target(output, layout)).collect();
         if !shape.contains(&0) {
-            let mut tiles = take_tiles(self.plan.temporaries + inputs.len());
+            let mut tiles = take_tiles(self.plan.temporaries + inputs.len() + 1);
             let result = walk.walk(&base, |position| {
-                let (temporaries, gathered) = tiles.split_at_mut(self.plan.temporaries);
-                Frame { program: self, walk: &walk, position, inputs, indices, temporaries, gathered }.run(&mut targets)
+                let (temporaries, rest) = tiles.split_at_mut(self.plan.temporaries);
+                let [gathered @ .., spread] = rest else { return Ok(()) };
+                let frame =
+                    Frame { program: self, walk: &walk, position, inputs, indices, temporaries, gathered, spread };
+                frame.run(&mut targets)
             });
             TILES.set(tiles);
             result?;
@@ -297,6 +304,8 @@ struct Frame<'a> {
     indices: &'a [Affine],
     temporaries: &'a mut [TileBuffer],
     gathered: &'a mut [TileBuffer],
+    /// Memory for a tile of one repeated element.
+    spread: &'a mut TileBuffer,
 }
 
 impl Frame<'_> {
@@ -305,7 +314,9 @@ impl Frame<'_> {
         let views: SmallVec<[View; 4]> = (0..self.inputs.len()).map(|slot| self.view(slot)).collect();
         let elements = self.position.rows * self.position.columns;
         let mut done_in_place: u64 = 0;
-        for step in &plan.steps {
+        let parts = plan.steps.len() + 1;
+        for (part, step) in plan.steps.iter().enumerate() {
+            self.prefetch(part, parts);
             let in_place = step.output.filter(|output| self.is_contiguous(*output));
             let mut temporary = TileBuffer::new();
             let out: &mut [u8] = match in_place.map(|output| (output, &mut targets[output])) {
@@ -339,6 +350,7 @@ impl Frame<'_> {
             }
             result?;
         }
+        self.prefetch(parts - 1, parts);
         for (k, (output, target)) in self.program.outputs.iter().zip(targets).enumerate() {
             match target {
                 Target::Block(_) if done_in_place >> k & 1 == 1 => {}
@@ -392,6 +404,36 @@ impl Frame<'_> {
             _ => gather::<[u64; 2]>(from, plane, tile),
         }
         View::Gathered
+    }
+
+    /// Asks for part of the memory of the next tile while this one is computed: else a tile's first operation would wait
+    /// for memory and the others leave it idle. In parts, because a core has few lines in flight and would wait for those.
+    fn prefetch(&self, part: usize, parts: usize) {
+        let (rows, columns) = (self.position.rows, self.position.columns);
+        for (slot, input) in self.inputs.iter().enumerate() {
+            let (row, column) = self.strides(slot);
+            let size = input.dtype().size();
+            // Runs of elements that lie next to each other: their length, their number, the step from one to the next.
+            let (run, runs, step) = match (row, column) {
+                (_, 1) if rows == 1 || row == columns as isize => (rows * columns, 1, 0),
+                (_, 1) => (columns, rows, row),
+                (1, _) => (rows, columns, column),
+                _ => continue,
+            };
+            let lines = (run * size).div_ceil(CACHE_LINE);
+            let start = input.buffer().bytes().as_ptr();
+            let at = self.position.next[slot] * size as isize;
+            let (first, last) = (runs * lines * part / parts, runs * lines * (part + 1) / parts);
+            let (mut run, mut line) = (first / lines, first % lines);
+            for _ in first..last {
+                let offset = at + run as isize * step * size as isize + (line * CACHE_LINE) as isize;
+                prefetch(start.wrapping_offset(offset));
+                line += 1;
+                if line == lines {
+                    (run, line) = (run + 1, 0);
+                }
+            }
+        }
     }
 
     fn arg<'b>(&'b self, operand: Operand, dtype: DType, views: &'b [View]) -> Arg<'b> {
@@ -475,7 +517,7 @@ impl Frame<'_> {
         }
     }
 
-    fn reduce(&self, k: usize, output: &Output, state: &mut Accumulators, views: &[View]) {
+    fn reduce(&mut self, k: usize, output: &Output, state: &mut Accumulators, views: &[View]) {
         let Output::Reduce { value, index, .. } = output else { return };
         let operand = self.output_operand(k);
         let (row, column) = self.strides(operand);
@@ -486,23 +528,36 @@ impl Frame<'_> {
             first: self.walk.first_visit(self.position, operand),
         };
         let (rows, columns) = (self.position.rows, self.position.columns);
-        let mut spread = Vec::new();
-        let values = match self.register(*value, views) {
+        let mut spread = TileBuffer::new();
+        let values: &[u8] = match self.register(*value, views) {
             Arg::Tile(tile) => tile,
             Arg::Scalar(value) => {
-                spread.extend(std::iter::repeat_n(value.bytes(), rows * columns).flatten());
-                &spread
+                let value = *value;
+                spread = std::mem::take(self.spread);
+                spread_out(&value, bytemuck::cast_slice_mut(&mut spread), rows * columns)
             }
         };
-        // `spread` may be unaligned for its type; a tile of constants is rare enough to be copied again.
-        let aligned = if spread.is_empty() { None } else { Some(Buffer::from_slice::<u8>(values)) };
-        let values = aligned.as_ref().map_or(values, Buffer::bytes);
         let index = match index.map(|index| self.register(index, views)) {
             Some(Arg::Tile(index)) => index,
             _ => &[],
         };
         state.add(&Tile { values, index, rows, columns }, place);
+        if !spread.is_empty() {
+            *self.spread = spread;
+        }
     }
+}
+
+/// Fills a tile with one element, as many times as needed; returns those.
+fn spread_out<'a>(value: &Scalar, tile: &'a mut [u8], times: usize) -> &'a [u8] {
+    let size = value.dtype().size();
+    let tile = &mut tile[..times * size];
+    if let Ok(word) = <[u8; 8]>::try_from(value.bytes()) {
+        bytemuck::cast_slice_mut::<_, [u8; 8]>(tile).fill(word);
+    } else {
+        tile.chunks_exact_mut(size).for_each(|element| element.copy_from_slice(value.bytes()));
+    }
+    tile
 }
 
 #[derive(Clone, Copy)]
