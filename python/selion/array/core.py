@@ -430,7 +430,7 @@ def from_zarr(url, component=None, storage_options=None, chunks=None, name=None,
     component : str, optional
         The array's path in the store.
     chunks : int, tuple, dict, "auto" or bytes as text, optional
-        Block lengths; as many whole storage chunks as make up about 128 MiB by default.
+        Block lengths; the store's chunks by default, several together if they are small.
 
     Raises
     ------
@@ -440,7 +440,7 @@ def from_zarr(url, component=None, storage_options=None, chunks=None, name=None,
     folder = _zarr_folder(url)
     if folder is None:
         return from_array(url, chunks=chunks or "auto")
-    return Array(_selion.from_zarr(folder, chunks or "auto", component))
+    return Array(_selion.from_zarr(folder, chunks, component))
 
 
 def _zarr_folder(url) -> str | None:
