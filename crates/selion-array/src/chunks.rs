@@ -289,7 +289,9 @@ pub fn normalize_chunks(
 fn auto_sizes(automatic: &[usize], shape: &[usize], budget: usize, previous: Option<&Chunks>) -> Vec<usize> {
     let lens: Vec<usize> = automatic.iter().map(|axis| shape[*axis].max(1)).collect();
     let grains: Vec<usize> = match previous {
-        Some(chunks) => automatic.iter().zip(&lens).map(|(a, len)| chunks.axes()[*a].longest().clamp(1, *len)).collect(),
+        Some(chunks) => {
+            automatic.iter().zip(&lens).map(|(a, len)| chunks.axes()[*a].longest().clamp(1, *len)).collect()
+        }
         None => vec![1; lens.len()],
     };
     let grain: usize = grains.iter().product();
@@ -299,7 +301,9 @@ fn auto_sizes(automatic: &[usize], shape: &[usize], budget: usize, previous: Opt
         return (0..lens.len()).map(|k| (shares[k] * grains[k]).min(lens[k])).collect();
     }
     let shares = even_shares(&lens, budget);
-    (0..lens.len()).map(|k| if shares[k] >= grains[k] { shares[k] } else { divisor_step(grains[k], shares[k]) }).collect()
+    (0..lens.len())
+        .map(|k| if shares[k] >= grains[k] { shares[k] } else { divisor_step(grains[k], shares[k]) })
+        .collect()
 }
 
 /// Lengths of at most `lens` whose product is at most `budget`: axes shorter than an even share keep their length, the
