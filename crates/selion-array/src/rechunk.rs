@@ -2,7 +2,7 @@
 
 use selion_core::{Buffer, Chunk, TaskError, Value, assign, contiguous_strides};
 
-use crate::chunks::{ChunkSpec, Chunks, normalize_chunks};
+use crate::chunks::{ChunkSpec, Chunks, UNKNOWN, normalize_chunks};
 use crate::error::{ArrayError, Result};
 use crate::expr::{Array, BlockOp, Expr, hash_of};
 
@@ -105,7 +105,7 @@ impl BlockOp for RechunkOp {
     }
 
     fn run(&self, coordinates: &[usize], inputs: &[Value]) -> std::result::Result<Value, TaskError> {
-        let region = self.to.region(coordinates);
+        let mut region = self.to.region(coordinates);
         let mut pieces: Vec<(Chunk, Vec<usize>)> = Vec::with_capacity(inputs.len());
         let mut values = inputs.iter().filter_map(Value::as_chunk);
         self.each_overlapped(coordinates, |at| {
@@ -114,11 +114,20 @@ impl BlockOp for RechunkOp {
             // The box that both share, in the old block's and in the new block's coordinates.
             let (mut inside, mut shape, mut to) = (Vec::new(), Vec::new(), Vec::new());
             for axis in 0..at.len() {
+                if old.shape[axis] == UNKNOWN {
+                    // Divided alike on both sides; only the block knows its length.
+                    region.shape[axis] = block.shape()[axis];
+                    inside.push(0);
+                    shape.push(block.shape()[axis]);
+                    to.push(0);
+                    continue;
+                }
                 let start = region.start[axis].max(old.start[axis]);
                 let end = (region.start[axis] + region.shape[axis]).min(old.start[axis] + old.shape[axis]);
-                inside.push(start - old.start[axis]);
-                shape.push(end.saturating_sub(start));
-                to.push(start - region.start[axis]);
+                let len = end.saturating_sub(start);
+                inside.push(if len == 0 { 0 } else { start - old.start[axis] });
+                shape.push(len);
+                to.push(if len == 0 { 0 } else { start - region.start[axis] });
             }
             pieces.push((block.sub_block(&inside, &shape), to));
         });

@@ -217,7 +217,9 @@ impl Array {
         let own = self.chunks().axes();
         for group in groups {
             let elsewhere = (0..own.len()).filter(|axis| !group.from.contains(axis));
-            let limit = (self.chunks().largest_block() / elsewhere.map(|axis| own[axis].longest()).product::<usize>().max(1)).max(1);
+            let limit = (self.chunks().largest_block()
+                / elsewhere.map(|axis| own[axis].longest()).product::<usize>().max(1))
+            .max(1);
             let axes = &own[group.from.clone()];
             if group.from.len() == 1 && group.to.len() == 1 {
                 before.extend_from_slice(axes);

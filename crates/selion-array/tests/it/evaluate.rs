@@ -6,7 +6,7 @@ use selion_array::{Array, LowerOptions, Root, UNKNOWN, lower, optimize};
 use selion_core::{Buffer, CancelToken, Chunk, Graph, TaskContext, TaskError, Value, assign, contiguous_strides};
 
 /// Runs all tasks of a graph, in order, and returns the wanted values.
-pub fn run(graph: &Graph) -> Result<Vec<Value>, TaskError> {
+pub(crate) fn run(graph: &Graph) -> Result<Vec<Value>, TaskError> {
     let cancel = CancelToken::default();
     let context = TaskContext { cancel: &cancel };
     let mut values: HashMap<usize, Value> = HashMap::new();
@@ -23,7 +23,7 @@ pub fn run(graph: &Graph) -> Result<Vec<Value>, TaskError> {
 }
 
 /// Computes an array, with or without optimising it first.
-pub fn try_evaluate(array: &Array, optimized: bool) -> Result<Chunk, TaskError> {
+pub(crate) fn try_evaluate(array: &Array, optimized: bool) -> Result<Chunk, TaskError> {
     let array = if optimized { optimize(std::slice::from_ref(array), true).remove(0) } else { array.clone() };
     let graph = lower(&[Root { array: array.clone(), sink: None }], LowerOptions::default())?;
     assemble(&array, &run(&graph)?)
@@ -31,7 +31,7 @@ pub fn try_evaluate(array: &Array, optimized: bool) -> Result<Chunk, TaskError> 
 
 /// Computes an array. Its optimised and its plain expression must give the same.
 #[track_caller]
-pub fn evaluate(array: &Array) -> Chunk {
+pub(crate) fn evaluate(array: &Array) -> Chunk {
     let optimized = try_evaluate(array, true).unwrap_or_else(|cause| panic!("{array:?}: {cause}"));
     let plain = try_evaluate(array, false).unwrap_or_else(|cause| panic!("{array:?}, not optimised: {cause}"));
     assert_eq!(optimized.shape(), plain.shape(), "optimising {array:?} changed the shape");
@@ -40,7 +40,7 @@ pub fn evaluate(array: &Array) -> Chunk {
 }
 
 /// The bytes of a chunk's elements in C order.
-pub fn bytes(chunk: &Chunk) -> Vec<u8> {
+pub(crate) fn bytes(chunk: &Chunk) -> Vec<u8> {
     let mut buffer = Buffer::zeroed(chunk.nbytes());
     assign(&mut buffer, 0, &contiguous_strides(chunk.shape()), chunk);
     buffer.bytes().to_vec()

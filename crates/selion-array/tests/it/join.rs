@@ -80,10 +80,7 @@ fn what_does_not_fit_is_refused_in_numpys_words() {
 #[test]
 fn nested_blocks() {
     let array = |shape: &[usize]| Nested::Array(ints(shape));
-    let two = Nested::List(vec![
-        Nested::List(vec![array(&[2, 2]), array(&[2, 1])]),
-        Nested::List(vec![array(&[3])]),
-    ]);
+    let two = Nested::List(vec![Nested::List(vec![array(&[2, 2]), array(&[2, 1])]), Nested::List(vec![array(&[3])])]);
     check(&Array::block(&two).unwrap(), &Naive { shape: vec![3, 3], data: vec![0, 1, 0, 2, 3, 1, 0, 1, 2] });
     let uneven = Nested::List(vec![Nested::List(vec![array(&[1])]), array(&[1])]);
     assert_eq!(

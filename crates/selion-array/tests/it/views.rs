@@ -5,7 +5,7 @@ use selion_array::{Array, Chunks, Operand, ReduceKind, ufunc};
 use selion_core::{Chunk, DType, Scalar};
 use selion_kernels::program::Op;
 
-use crate::naive::{Naive, blocks, case, check, coordinates, counting};
+use crate::naive::{Naive, blocks, case, check, check_as, coordinates, counting};
 
 #[track_caller]
 fn fails<T>(result: Result<T, selion_array::ArrayError>, words: &str) {
@@ -173,9 +173,9 @@ fn fused_work_and_reductions_agree_with_plain_ones() {
     let y = ufunc(Op::Multiply, &[(&x).into(), Operand::Float(2.0)]).unwrap();
     let y = ufunc(Op::Where, &[x.with(Op::Greater, 7.0).unwrap().into(), y.into(), Operand::Float(0.0)]).unwrap();
     let sum: f64 = data.iter().filter(|x| **x > 7.0).map(|x| 2.0 * x).sum();
-    check(&y.reduce(ReduceKind::Sum, None, false, 0.0, 0).unwrap(), &Naive { shape: vec![], data: vec![sum] });
+    check_as(&y.reduce(ReduceKind::Sum, None, false, 0.0, 0).unwrap(), &Naive { shape: vec![], data: vec![sum] });
     let column = y.reduce(ReduceKind::Max, Some(&[0]), false, 0.0, 0).unwrap();
-    check(&column, &Naive::from_fn(&[12], |at| 2.0 * data[48 + at[0]]));
+    check_as(&column, &Naive::from_fn(&[12], |at| 2.0 * data[48 + at[0]]));
     let full = Array::full(&[4], Scalar::new(3i32), None).unwrap();
     check(&full.astype(DType::I64).unwrap(), &Naive { shape: vec![4], data: vec![3; 4] });
 }
