@@ -7,7 +7,6 @@ use selion_core::Dims;
 use smallvec::{SmallVec, smallvec};
 
 use crate::chunks::{AxisChunks, Chunks, UNKNOWN, shape_text};
-use crate::elementwise::broadcast_shapes;
 use crate::error::{ArrayError, Result};
 use crate::expr::{Array, Expr};
 use crate::view::{AxisMap, View};
@@ -330,10 +329,4 @@ pub(crate) fn count_axis(axis: isize, ndim: usize) -> Result<usize> {
 
 fn lens(chunks: &Chunks) -> Vec<&[usize]> {
     chunks.axes().iter().map(AxisChunks::lens).collect()
-}
-
-/// The shape to which shapes that may be unknown broadcast.
-pub(crate) fn common_shape(arrays: &[Array]) -> Result<Dims> {
-    let shapes: Vec<Dims> = arrays.iter().map(Array::shape).collect();
-    broadcast_shapes(&shapes.iter().map(Dims::as_slice).collect::<Vec<_>>())
 }
