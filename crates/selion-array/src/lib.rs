@@ -3,7 +3,10 @@
 //! An [`Array`] is an expression over leaves (constants, memory, storage, random numbers). [`optimize`] rewrites
 //! expressions, [`lower`] turns them into a [`selion_core::Graph`] that any executor runs. Nothing here runs anything.
 
+mod assign;
+mod assign;
 mod chunks;
+mod coordinates;
 mod creation;
 mod elementwise;
 mod error;
@@ -14,12 +17,14 @@ mod lower;
 mod manipulate;
 mod operators;
 mod optimize;
+mod rearrange;
 mod rechunk;
 mod reduce;
 mod reshape;
 mod take;
 mod view;
 
+pub use assign::AxisSlice;
 pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normalize_chunks, slice_division};
 pub use creation::AUTO_CHUNK_BYTES;
 pub use elementwise::{Operand, broadcast_shapes, ufunc};
@@ -29,5 +34,6 @@ pub use indexing::Index;
 pub use join::Nested;
 pub use lower::{LowerOptions, Root, lower};
 pub use optimize::optimize;
+pub use rearrange::PadMode;
 pub use reduce::{ReduceKind, Reduction};
 pub use view::{AxisMap, View};

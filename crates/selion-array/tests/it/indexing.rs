@@ -232,6 +232,48 @@ proptest! {
     }
 
     #[test]
+    fn writing_replaces_what_reading_gives((case, index) in indexed(), ones in any::<u8>(), drop in 0usize..3) {
+        let lists = index.iter().filter(|part| matches!(part, Index::Ints { .. } | Index::Bools { .. })).count();
+        let flat = index.iter().all(|part| !matches!(part, Index::Ints { shape, .. } if shape.len() > 1));
+        prop_assume!(lists <= 1 && flat);
+        let (shape, sources) = naive_index(&case.naive.shape, &index);
+        // A value that broadcasts to the result: some axes of length 1, some missing in front.
+        let mut own: Vec<usize> = shape.iter().enumerate().map(|(k, len)| if ones >> k & 1 == 1 { 1 } else { *len }).collect();
+        own.drain(..drop.min(own.len()));
+        let value = Naive { data: counting(&own).data.iter().map(|x| -1 - x).collect(), shape: own.clone() };
+        let mut want = case.naive.clone();
+        for (at, source) in coordinates(&shape).iter().zip(&sources) {
+            let lead = shape.len() - own.len();
+            let from: Vec<usize> = at[lead..].iter().zip(&own).map(|(at, len)| if *len == 1 { 0 } else { *at }).collect();
+            let to = source.iter().zip(&want.shape).fold(0, |index, (at, len)| index * len + at);
+            want.data[to] = value.at(&from);
+        }
+        let x = case.array().setitem(&index, &Array::from_chunk(value.chunk(), None).unwrap()).unwrap();
+        check(&x, &want);
+    }
+
+    #[test]
+    fn writing_under_a_mask(case in case(1..4, 5), modulus in 1i64..4, rows in any::<bool>()) {
+        let x = case.array();
+        let rest = ufunc(Op::Remainder, &[(&x).into(), Operand::Int(i128::from(modulus))]).unwrap();
+        let mut mask = ufunc(Op::Equal, &[rest.into(), Operand::Int(0)]).unwrap();
+        let width = case.naive.shape[1..].iter().product::<usize>().max(1);
+        let by_rows = rows && !case.naive.data.is_empty();
+        if by_rows {
+            let mut first = vec![Index::Int(0); case.naive.shape.len()];
+            first[0] = Index::full();
+            mask = mask.getitem(&first).unwrap();
+        }
+        let data = case.naive.data.iter().map(|x| {
+            let decides = if by_rows { x / width as i64 * width as i64 } else { *x };
+            if decides % modulus == 0 { -1 } else { *x }
+        }).collect();
+        let minus = Array::scalar(selion_core::Scalar::new(-1i32));
+        let written = x.setitem(&[Index::Mask(mask)], &minus).unwrap();
+        check(&written, &Naive { shape: case.naive.shape.clone(), data });
+    }
+
+    #[test]
     fn slicing_what_was_sliced((case, index) in indexed(), seed in any::<u64>()) {
         let (shape, sources) = naive_index(&case.naive.shape, &index);
         let once = case.array().getitem(&index).unwrap();
@@ -332,6 +374,32 @@ fn picked_blocks_are_about_as_large_as_the_arrays() {
     assert_eq!(picked.chunks().axes()[0].lens(), [100; 50]);
     let table = Index::Ints { shape: vec![50, 100], values: all };
     assert!(x.getitem(&[table]).unwrap().chunks().largest_block() <= 1000);
+}
+
+#[test]
+fn values_that_do_not_fit_are_refused_in_numpys_words() {
+    let x = ints(&[2, 3, 4]);
+    assert_eq!(
+        words(x.setitem(&[slice(0, 2)], &ints(&[5]))),
+        "could not broadcast input array from shape (5,) into shape (2,3,4)"
+    );
+    assert_eq!(
+        words(x.setitem(&[list(&[0, 1])], &ints(&[5]))),
+        "shape mismatch: value array of shape (5,) could not be broadcast to indexing result of shape (2,3,4)"
+    );
+    let mask = x.with(Op::Greater, 3i64).unwrap();
+    assert_eq!(
+        words(ints(&[2, 3]).setitem(&[Index::Mask(mask)], &x)),
+        "too many indices for array: array is 2-dimensional, but 3 were indexed"
+    );
+}
+
+#[test]
+fn a_known_mask_takes_a_value_per_true_element() {
+    let x = ints(&[4]);
+    let mask = Index::Bools { shape: vec![4], values: vec![true, false, true, false] };
+    check(&x.setitem(&[mask.clone()], &ints(&[2])).unwrap(), &Naive { shape: vec![4], data: vec![0, 1, 1, 3] });
+    check(&x.setitem(&[mask], &ints(&[])).unwrap(), &Naive { shape: vec![4], data: vec![0, 1, 0, 3] });
 }
 
 #[test]
