@@ -1,87 +1,78 @@
-//! Assignment to a box of elements: the array with other values where slices meet.
+//! Arrays with some elements replaced: what `x[index] = value` makes.
 //!
-//! A block that the box does not touch is passed on as it is; one that lies wholly within it is not even needed. The
-//! value is divided so that each of its blocks falls into one block of the array.
+//! A mask is a `where`. Slices, integers and one list of integers become an [`AssignOp`]: a block that the index does
+//! not touch is passed on, any other is copied and written into. The value is first viewed as an array with the axes of
+//! the assigned one, divided so that each block needs one block of it at most.
 
 use std::sync::Arc;
 
-use selion_core::{Buffer, Chunk, Dims, Steps, TaskError, Value, assign, contiguous_strides};
+use selion_core::{Buffer, Chunk, Dims, TaskError, Value, assign, contiguous_strides};
+use selion_kernels::program::Op;
+use smallvec::{SmallVec, smallvec};
 
-use crate::chunks::{AxisChunks, Chunks, slice_division};
+use crate::chunks::{AxisChunks, Chunks, UNKNOWN, shape_text, slice_division};
+use crate::elementwise::{Operand, ufunc};
 use crate::error::{ArrayError, Result};
 use crate::expr::{Array, BlockOp, Expr, hash_of};
-use crate::view::View;
+use crate::indexing::{Index, Part, list_position, resolve};
+use crate::take::mask_mismatch;
+use crate::view::{AxisMap, View};
 
-/// The elements `start, start + step, …` along an axis, `len` of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct AxisSlice {
-    /// The first element.
-    pub start: usize,
-    /// How far it is to the next one; not 0.
-    pub step: isize,
-    /// How many there are.
-    pub len: usize,
+/// What is assigned along one axis.
+#[derive(Clone, Debug, Hash)]
+enum Along {
+    /// `start, start + step, …`, `len` elements; the step is positive.
+    Slice { start: usize, step: usize, len: usize },
+    /// These, in order: of repeated ones the last counts.
+    List(Arc<[usize]>),
 }
 
-impl AxisSlice {
-    /// Which of its elements lie in a block: the first, and one past the last.
-    fn within(&self, block_start: usize, block_len: usize) -> (usize, usize) {
-        let (start, step) = (self.start as isize, self.step.unsigned_abs() as isize);
-        let (low, high) = (block_start as isize, (block_start + block_len) as isize);
-        let not_before = |distance: isize| if distance <= 0 { 0 } else { (distance + step - 1) / step };
-        let (first, end) = if self.step > 0 {
-            (not_before(low - start), not_before(high - start))
-        } else {
-            (not_before(start - high + 1), not_before(start - low + 1))
-        };
-        let first = (first as usize).min(self.len);
-        (first, (end as usize).min(self.len).max(first))
-    }
+/// Elements of a block that are assigned, along one axis.
+enum Hit {
+    /// From `first` on, `step` apart, as many as the value's block has.
+    Slice { first: usize, step: usize },
+    /// Pairs of an index in the block and one in the value.
+    List(Vec<(usize, usize)>),
 }
 
-/// Assigns blocks of input 1 to boxes of the blocks of input 0.
+/// Writes a value into the blocks of an array.
 struct AssignOp {
-    array: Chunks,
-    region: Vec<AxisSlice>,
+    chunks: Chunks,
+    along: Vec<Along>,
+    /// The blocks of the value; those of a slice are cut where the array's are.
     value: Chunks,
-    /// How the region is divided along each axis.
-    divisions: Vec<AxisChunks>,
-}
-
-/// What of a block is assigned.
-struct Overlap {
-    /// Elements of the region: first and end, per axis.
-    ranges: Vec<(usize, usize)>,
-    /// Whether that is all of the block.
-    covers: bool,
 }
 
 impl AssignOp {
-    /// What of the block at `coordinates` is assigned; `None` if nothing is.
-    fn overlap(&self, coordinates: &[usize]) -> Option<Overlap> {
-        let block = self.array.region(coordinates);
-        let mut overlap = Overlap { ranges: Vec::with_capacity(coordinates.len()), covers: true };
-        for (axis, slice) in self.region.iter().enumerate() {
-            let (first, end) = slice.within(block.start[axis], block.shape[axis]);
-            if first == end {
-                return None;
+    /// What of a block is assigned, or `None` if nothing is; and the value's block.
+    fn hits(&self, coordinates: &[usize]) -> Option<(Vec<Hit>, Dims)> {
+        let region = self.chunks.region(coordinates);
+        let mut hits = Vec::with_capacity(self.along.len());
+        let mut block = Dims::new();
+        for (axis, along) in self.along.iter().enumerate() {
+            let (from, to) = (region.start[axis], region.start[axis] + region.shape[axis]);
+            match along {
+                Along::Slice { start, step, len } => {
+                    let before = |at: usize| at.saturating_sub(*start).div_ceil(*step).min(*len);
+                    let (first, last) = (before(from), before(to));
+                    if first == last {
+                        return None;
+                    }
+                    block.push(self.value.axes()[axis].block_of(first));
+                    hits.push(Hit::Slice { first: start + first * step - from, step: *step });
+                }
+                Along::List(list) => {
+                    let inside = list.iter().enumerate().filter(|(_, at)| (from..to).contains(at));
+                    let pairs: Vec<(usize, usize)> = inside.map(|(k, at)| (at - from, k)).collect();
+                    if pairs.is_empty() {
+                        return None;
+                    }
+                    block.push(0);
+                    hits.push(Hit::List(pairs));
+                }
             }
-            overlap.covers &= end - first == block.shape[axis];
-            overlap.ranges.push((first, end));
         }
-        Some(overlap)
-    }
-
-    /// The value's block for the part of the region that starts at `ranges`.
-    fn value_block(&self, ranges: &[(usize, usize)]) -> usize {
-        let lead = ranges.len() - self.value.ndim();
-        let at: Dims = (0..self.value.ndim())
-            .map(|axis| match self.value.axes()[axis].len() {
-                1 => self.value.axes()[axis].block_of(0),
-                _ => self.divisions[axis + lead].block_of(ranges[axis + lead].0),
-            })
-            .collect();
-        self.value.index(&at)
+        Some((hits, block))
     }
 }
 
@@ -91,152 +82,225 @@ impl BlockOp for AssignOp {
     }
 
     fn identity(&self) -> u64 {
-        hash_of((&self.array, &self.region, &self.value))
+        hash_of(&self.along)
     }
 
     fn needs(&self, coordinates: &[usize], needs: &mut Vec<(usize, usize)>) {
-        let overlap = self.overlap(coordinates);
-        if overlap.as_ref().is_none_or(|overlap| !overlap.covers) {
-            needs.push((0, self.array.index(coordinates)));
-        }
-        if let Some(overlap) = overlap {
-            needs.push((1, self.value_block(&overlap.ranges)));
+        needs.push((0, self.chunks.index(coordinates)));
+        if let Some((_, block)) = self.hits(coordinates) {
+            needs.push((1, self.value.index(&block)));
         }
     }
 
     fn run(&self, coordinates: &[usize], inputs: &[Value]) -> std::result::Result<Value, TaskError> {
-        let Some(Overlap { ranges, covers }) = self.overlap(coordinates) else {
-            return inputs.first().cloned().ok_or_else(|| "setitem needs a block".into());
+        let (block, value, hits) = match (inputs, self.hits(coordinates)) {
+            ([block], None) => return Ok(block.clone()),
+            ([Value::Chunk(block), Value::Chunk(value)], Some((hits, _))) => (block, value, hits),
+            _ => return Err("setitem needs a block, and one to write into it".into()),
         };
-        let chunks: Vec<&Chunk> = inputs.iter().filter_map(Value::as_chunk).collect();
-        let (old, value) = match chunks.as_slice() {
-            [value] if covers => (None, *value),
-            [old, value] if !covers => (Some(*old), *value),
-            _ => return Err("setitem needs a block and what to assign to it".into()),
-        };
-        let block = self.array.region(coordinates);
-        let strides = contiguous_strides(&block.shape);
-        let lens: Dims = ranges.iter().map(|(first, end)| end - first).collect();
-        let mut piece = value.broadcast_to(&lens);
+        let strides = contiguous_strides(block.shape());
+        let mut buffer = Buffer::scratch(block.nbytes());
+        assign(&mut buffer, 0, &strides, block);
+        // All axes but that of a list at once, for each element of the list.
         let mut offset = 0;
-        let mut steps: Steps = strides.clone();
-        for (axis, slice) in self.region.iter().enumerate() {
-            // Downward steps are upward steps from the other end.
-            let mut first = ranges[axis].0;
-            if slice.step < 0 {
-                first = ranges[axis].1 - 1;
-                piece = piece.slice(axis, lens[axis] - 1, -1, lens[axis]);
+        let mut steps = strides.clone();
+        let mut list: Option<(usize, &[(usize, usize)])> = None;
+        for (axis, hit) in hits.iter().enumerate() {
+            match hit {
+                Hit::Slice { first, step } => {
+                    offset += first * strides[axis] as usize;
+                    steps[axis] *= *step as isize;
+                }
+                Hit::List(pairs) => list = Some((axis, pairs)),
             }
-            let at = slice.start as isize + slice.step * first as isize - block.start[axis] as isize;
-            offset += at as usize * strides[axis] as usize;
-            steps[axis] *= slice.step.abs();
         }
-        let mut buffer = Buffer::scratch(block.shape.iter().product::<usize>() * value.dtype().size());
-        if let Some(old) = old {
-            assign(&mut buffer, 0, &strides, old);
+        match list {
+            None => assign(&mut buffer, offset, &steps, value),
+            Some((axis, pairs)) => {
+                for (to, from) in pairs {
+                    let row = value.slice(axis, *from, 1, 1);
+                    assign(&mut buffer, offset + to * strides[axis] as usize, &steps, &row);
+                }
+            }
         }
-        assign(&mut buffer, offset, &steps, &piece);
-        Ok(Value::Chunk(Chunk::new(value.dtype(), &block.shape, buffer)))
+        Ok(Value::Chunk(Chunk::new(block.dtype(), block.shape(), buffer)))
     }
 }
 
 impl Array {
-    /// The array with `value` at the elements that one slice per axis picks. The value takes the array's dtype and is
-    /// broadcast to the slices' lengths; further axes of length 1 in front of it are dropped.
+    /// The array with the elements at an index replaced by a value that broadcasts to them, cast to the array's dtype.
     ///
     /// # Errors
-    /// [`ArrayError::Value`] in NumPy's words for a value that does not broadcast, [`ArrayError::Index`] for slices out of
-    /// bounds, [`ArrayError::Unknown`] for unknown lengths, [`ArrayError::Op`] for dtypes that do not convert.
+    /// [`ArrayError::Index`] as [`Array::getitem`]; [`ArrayError::Value`] if the value does not broadcast;
+    /// [`ArrayError::NotImplemented`] for several lists of integers, or a lazy mask beside other parts than `:`.
     ///
     /// ```
-    /// # use selion_array::{Array, AxisSlice};
-    /// # use selion_core::{DType, Scalar};
-    /// let x = Array::zeros(&[10], DType::F64, None)?;
-    /// let odd = [AxisSlice { start: 9, step: -2, len: 5 }];
-    /// let y = x.with_block_assigned(&odd, &Array::scalar(Scalar::new(1i64)))?;
+    /// use selion_array::{Array, Index};
+    /// use selion_core::{DType, Scalar};
+    /// let x = Array::ones(&[5, 4], DType::F64, None)?;
+    /// let y = x.setitem(&[Index::Int(0)], &Array::scalar(Scalar::new(7i64)))?;
     /// assert_eq!((y.shape(), y.dtype()), (x.shape(), DType::F64));
     /// # Ok::<(), selion_array::ArrayError>(())
     /// ```
-    pub fn with_block_assigned(&self, region: &[AxisSlice], value: &Array) -> Result<Array> {
-        self.chunks().known("assignment")?;
-        value.chunks().known("assignment")?;
+    pub fn setitem(&self, index: &[Index], value: &Array) -> Result<Array> {
+        if let Some(masked) = self.set_masked(index, value)? {
+            return Ok(masked);
+        }
+        let parts = resolve(self, index)?;
+        self.chunks().known("assigning to an index")?;
+        let lists = parts.iter().filter(|part| matches!(part, Part::Ints { .. })).count();
+        for part in &parts {
+            let missing = match part {
+                Part::Mask { .. } => "assigning to a lazy mask beside other indices",
+                Part::Ints { axis: None, .. } => "assigning to a 0-d boolean index",
+                Part::Ints { shape, .. } if lists > 1 || shape.len() != 1 => {
+                    "assigning to several lists of integers, or to one of several dimensions,"
+                }
+                _ => continue,
+            };
+            return Err(ArrayError::NotImplemented(missing.to_owned()));
+        }
+        self.set_parts(&parts, lists == 1, &value.astype(self.dtype())?)
+    }
+
+    /// Assigns under a mask that covers the leading axes, the rest being `:`; `None` for any other index.
+    fn set_masked(&self, index: &[Index], value: &Array) -> Result<Option<Array>> {
+        let Some((first, others)) = index.split_first() else { return Ok(None) };
+        if !others.iter().all(|part| part.is_full() || matches!(part, Index::Ellipsis)) {
+            return Ok(None);
+        }
         let shape = self.shape();
-        if region.len() != shape.len() {
+        let mask = match first {
+            Index::Mask(mask) => mask.clone(),
+            // A known mask needs no list for a value that is the same everywhere.
+            Index::Bools { shape: lens, values } if value.size() == Some(1) => {
+                let flags: Vec<selion_core::B8> = values.iter().map(|flag| (*flag).into()).collect();
+                let chunks = if shape.starts_with(lens) {
+                    Chunks::new(self.chunks().axes()[..lens.len()].iter().cloned())
+                } else {
+                    Chunks::whole(lens)
+                };
+                Array::from_chunk(Chunk::from_values(lens, &flags), Some(chunks))?
+            }
+            _ => return Ok(None),
+        };
+        if mask.ndim() > shape.len() {
             return Err(ArrayError::Index(format!(
-                "assignment takes one slice per axis: the array is {}-dimensional, but {} were given",
+                "too many indices for array: array is {}-dimensional, but {} were indexed",
                 shape.len(),
-                region.len()
+                mask.ndim()
             )));
         }
-        for (axis, (slice, len)) in region.iter().zip(&shape).enumerate() {
-            let last = slice.start as isize + slice.step * (slice.len as isize - 1);
-            if slice.len > 0 && (slice.step == 0 || slice.start >= *len || last < 0 || last as usize >= *len) {
-                return Err(ArrayError::Index(format!("slice is out of bounds for axis {axis} with size {len}")));
+        for (axis, len) in mask.shape().iter().enumerate() {
+            if *len != shape[axis] && *len != UNKNOWN && shape[axis] != UNKNOWN {
+                return Err(mask_mismatch(axis, shape[axis], *len));
             }
         }
-        let lens: Dims = region.iter().map(|slice| slice.len).collect();
-        let value = without_leading_ones(value, lens.len()).astype(self.dtype())?;
+        if value.ndim() > shape.len() {
+            return Err(cannot_broadcast(&value.shape(), &shape));
+        }
+        let behind: Vec<isize> = (mask.ndim()..shape.len()).map(|axis| axis as isize).collect();
+        let operands: [Operand; 3] =
+            [mask.expand_dims(&behind)?.into(), value.astype(self.dtype())?.into(), self.into()];
+        let result = ufunc(Op::Where, &operands)?;
+        let fits = |(a, b): (&usize, &usize)| a == b || *a == UNKNOWN || *b == UNKNOWN;
+        if result.ndim() != shape.len() || !result.shape().iter().zip(&shape).all(fits) {
+            return Err(cannot_broadcast(&value.shape(), &shape));
+        }
+        Ok(Some(result))
+    }
+
+    fn set_parts(&self, parts: &[Part], listed: bool, value: &Array) -> Result<Array> {
+        // The axes that indexing would give: lengths, and for each axis of this array which of them is along it.
+        let mut result: Dims = SmallVec::new();
+        let mut place: SmallVec<[Option<usize>; 4]> = smallvec![None; self.ndim()];
+        let mut flips: SmallVec<[bool; 4]> = smallvec![false; self.ndim()];
+        let mut along: Vec<Along> = vec![Along::Slice { start: 0, step: 1, len: 1 }; self.ndim()];
+        let mut list_axis = None;
+        for part in parts {
+            match part {
+                Part::Int { axis, at } => along[*axis] = Along::Slice { start: *at, step: 1, len: 1 },
+                Part::Slice { axis, start, step, len } => {
+                    // Written upwards; a value for a downward slice is turned round.
+                    let back = len.saturating_sub(1) as isize * step.min(&0);
+                    let start = (*start as isize + back) as usize;
+                    along[*axis] = Along::Slice { start, step: step.unsigned_abs(), len: *len };
+                    flips[*axis] = *step < 0;
+                    place[*axis] = Some(result.len());
+                    result.push(*len);
+                }
+                Part::NewAxis => result.push(1),
+                Part::Ints { axis: Some(axis), values, .. } => {
+                    along[*axis] = Along::List(Arc::clone(values));
+                    list_axis = Some((*axis, values.len()));
+                }
+                Part::Gap | Part::Ints { .. } | Part::Mask { .. } => {}
+            }
+        }
+        if let Some((axis, len)) = list_axis {
+            let position = list_position(parts);
+            for at in place.iter_mut().flatten().filter(|at| **at >= position) {
+                *at += 1;
+            }
+            place[axis] = Some(position);
+            result.insert(position, len);
+        }
+        // Leading axes of length 1 of the value count for nothing.
         let own = value.shape();
-        let fits = own.len() <= lens.len()
-            && own.iter().zip(&lens[lens.len() - own.len()..]).all(|(from, to)| from == to || *from == 1);
-        if !fits {
+        let extra = own.len().saturating_sub(result.len());
+        let lead = result.len().saturating_sub(own.len());
+        let fits = own[..extra].iter().all(|len| *len == 1)
+            && own[extra..].iter().zip(&result[lead..]).all(|(from, to)| *from == 1 || from == to);
+        if !fits && listed {
             return Err(ArrayError::Value(format!(
-                "could not broadcast input array from shape {} into shape {}",
-                Chunks::whole(&own).shape_text(),
-                Chunks::whole(&lens).shape_text()
+                "shape mismatch: value array of shape {} could not be broadcast to indexing result of shape {}",
+                tight(&own),
+                tight(&result)
             )));
         }
-        if lens.contains(&0) {
+        if !fits {
+            return Err(cannot_broadcast(&own, &result));
+        }
+        if result.contains(&0) {
             return Ok(self.clone());
         }
-        let divisions: Vec<AxisChunks> = region
-            .iter()
-            .zip(self.chunks().axes())
-            .map(|(slice, axis)| slice_division(axis, slice.start, slice.step, slice.len))
-            .collect();
-        let lead = lens.len() - own.len();
-        let value = value.rechunk_to(Chunks::new((0..own.len()).map(|axis| match own[axis] {
-            1 => AxisChunks::new(vec![1]),
-            _ => divisions[axis + lead].clone(),
-        })))?;
-        let op = AssignOp {
-            array: self.chunks().clone(),
-            region: region.to_vec(),
-            value: value.chunks().clone(),
-            divisions,
-        };
+        let mut view = View { starts: smallvec![0; own.len()], axes: SmallVec::new(), shape: SmallVec::new() };
+        let mut before: Vec<AxisChunks> = own.iter().map(|len| AxisChunks::new(vec![*len])).collect();
+        let mut after: Vec<AxisChunks> = Vec::with_capacity(self.ndim());
+        for axis in 0..self.ndim() {
+            let len = place[axis].map_or(1, |at| result[at]);
+            let blocks = match &along[axis] {
+                Along::Slice { start, step, len } => {
+                    slice_division(&self.chunks().axes()[axis], *start, *step as isize, *len)
+                }
+                Along::List(list) => AxisChunks::new(vec![list.len()]),
+            };
+            let from = place[axis].and_then(|at| (at + extra).checked_sub(lead));
+            let from = from.filter(|from| own[*from] == len && len != 1);
+            view.axes.push(from.map(|from| {
+                if flips[axis] {
+                    view.starts[from] = len - 1;
+                    before[from] = AxisChunks::new(blocks.lens().iter().rev().copied().collect());
+                    return AxisMap { axis: from, step: -1 };
+                }
+                before[from] = blocks.clone();
+                AxisMap { axis: from, step: 1 }
+            }));
+            view.shape.push(len);
+            after.push(blocks);
+        }
+        let value = value.rechunk_to(Chunks::new(before))?.viewed_in(view, Chunks::new(after));
+        let op = AssignOp { chunks: self.chunks().clone(), along, value: value.chunks().clone() };
         let expr = Expr::Blocked { op: Arc::new(op), inputs: vec![self.clone(), value] };
         Ok(Array::make(expr, self.dtype(), self.chunks().clone()))
     }
 }
 
-/// The array without axes of length 1 in front, as far as it has more than `ndim` axes.
-fn without_leading_ones(array: &Array, ndim: usize) -> Array {
-    let shape = array.shape();
-    let extra = shape.len().saturating_sub(ndim);
-    if extra == 0 || shape[..extra].iter().any(|len| *len != 1) {
-        return array.clone();
-    }
-    let mut view = View::identity(&shape);
-    view.axes.drain(..extra);
-    view.shape.drain(..extra);
-    let chunks = view.chunks(array.chunks());
-    Array::make(Expr::View { input: array.clone(), view }, array.dtype(), chunks)
+/// A shape as NumPy's C code writes it, without spaces.
+fn tight(shape: &[usize]) -> String {
+    shape_text(shape).replace(", ", ",")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slice_knows_what_of_it_lies_in_a_block() {
-        let up = AxisSlice { start: 1, step: 3, len: 4 }; // 1 4 7 10
-        assert_eq!(
-            [up.within(0, 4), up.within(4, 4), up.within(8, 2), up.within(8, 3)],
-            [(0, 1), (1, 3), (3, 3), (3, 4)]
-        );
-        let down = AxisSlice { start: 10, step: -3, len: 4 };
-        assert_eq!([down.within(0, 4), down.within(4, 4), down.within(8, 3)], [(3, 4), (1, 3), (0, 1)]);
-        assert_eq!(down.within(4, 0), (2, 2));
-    }
+fn cannot_broadcast(from: &[usize], to: &[usize]) -> ArrayError {
+    ArrayError::Value(format!("could not broadcast input array from shape {} into shape {}", tight(from), tight(to)))
 }

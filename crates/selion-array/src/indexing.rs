@@ -63,7 +63,7 @@ impl Index {
     }
 
     /// Whether it is `:`, or says the same at greater length.
-    fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         matches!(self, Index::Slice { start: None | Some(0), stop: None, step: None | Some(1) })
     }
 

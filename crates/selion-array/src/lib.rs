@@ -4,10 +4,10 @@
 //! expressions, [`lower`] turns them into a [`selion_core::Graph`] that any executor runs. Nothing here runs anything.
 
 mod assign;
-mod assign;
 mod chunks;
-mod coordinates;
 mod creation;
+mod diagonal;
+mod differences;
 mod elementwise;
 mod error;
 mod expr;
@@ -17,16 +17,17 @@ mod lower;
 mod manipulate;
 mod operators;
 mod optimize;
-mod rearrange;
+mod pad;
 mod rechunk;
 mod reduce;
+mod repeat;
 mod reshape;
 mod take;
 mod view;
 
-pub use assign::AxisSlice;
 pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normalize_chunks, slice_division};
 pub use creation::AUTO_CHUNK_BYTES;
+pub use differences::Spacing;
 pub use elementwise::{Operand, broadcast_shapes, ufunc};
 pub use error::{ArrayError, Result};
 pub use expr::{Array, BlockOp, NodeId};
@@ -34,6 +35,6 @@ pub use indexing::Index;
 pub use join::Nested;
 pub use lower::{LowerOptions, Root, lower};
 pub use optimize::optimize;
-pub use rearrange::PadMode;
+pub use pad::PadMode;
 pub use reduce::{ReduceKind, Reduction};
 pub use view::{AxisMap, View};
