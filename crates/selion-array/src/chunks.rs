@@ -346,7 +346,7 @@ pub fn common_division(axes: &[&AxisChunks]) -> Result<AxisChunks> {
     let mut lens = Vec::with_capacity(cuts.len());
     let mut start = 0;
     for cut in cuts {
-        if cut > start || first.len() == 0 {
+        if cut > start || first.is_empty() {
             lens.push(cut - start);
         }
         start = cut;

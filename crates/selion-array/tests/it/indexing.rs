@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use selion_array::{Array, Chunks, Index, Operand, ReduceKind, UNKNOWN, ufunc};
 use selion_kernels::program::Op;
 
-use crate::evaluate::evaluate;
+use crate::evaluate::{bytes, evaluate};
 use crate::naive::{Case, Naive, case, check, coordinates, counting};
 
 /// One part of a random index, before it is fitted to an axis.
@@ -345,12 +345,45 @@ proptest! {
 fn known_masks_of_several_axes() {
     let values: Vec<bool> = (0..6).map(|k| k % 4 == 1).collect();
     let mask = Index::Bools { shape: vec![2, 3], values };
-    check(&ints(&[2, 3]).getitem(&[mask.clone()]).unwrap(), &Naive { shape: vec![2], data: vec![1, 5] });
+    check(&ints(&[2, 3]).getitem(std::slice::from_ref(&mask)).unwrap(), &Naive { shape: vec![2], data: vec![1, 5] });
     let x = ints(&[4, 2, 3]);
     let picked = x.getitem(&[slice(0, 2), mask]).unwrap();
     check(&picked, &Naive { shape: vec![2, 2], data: vec![1, 5, 7, 11] });
     let none = Index::Bools { shape: vec![], values: vec![false] };
     assert_eq!(x.getitem(&[none]).unwrap().shape().as_slice(), [0, 4, 2, 3]);
+}
+
+#[test]
+fn elements_of_any_size_are_picked() {
+    use selion_core::DType;
+    let (x, places) = (ints(&[3, 2]), [2, 0, 2]);
+    for dtype in [DType::Bool, DType::I8, DType::F16, DType::F32, DType::C128] {
+        let picked = x.astype(dtype).unwrap().take(&[3], &places, Some(0)).unwrap();
+        let want = x.take(&[3], &places, Some(0)).unwrap().astype(dtype).unwrap();
+        assert_eq!(bytes(&evaluate(&picked)), bytes(&evaluate(&want)), "{dtype}");
+    }
+}
+
+#[test]
+fn unknown_lengths_stay_usable() {
+    let x = ints(&[6, 4]).rechunk_to(Chunks::regular(&[6, 4], &[2, 2])).unwrap();
+    let rows = x.getitem(&[Index::Int(0)]).unwrap().ravel().unwrap();
+    assert_eq!(rows.shape().as_slice(), [4]);
+    let first = x.getitem(&[Index::full(), Index::Int(0)]).unwrap();
+    let picked = x.getitem(&[Index::Mask(first.with(Op::Greater, 7i64).unwrap())]).unwrap();
+    assert_eq!(picked.shape().as_slice(), [UNKNOWN, 4]);
+    check(
+        &picked.getitem(&[Index::full()]).unwrap().ravel().unwrap(),
+        &Naive { shape: vec![16], data: (8..24).collect() },
+    );
+    check(
+        &picked.reduce(ReduceKind::Sum, Some(&[1]), false, 0.0, 0).unwrap(),
+        &Naive { shape: vec![4], data: vec![38, 54, 70, 86] },
+    );
+    let both = Array::concatenate(&[picked.clone(), x.clone()], Some(0)).unwrap();
+    assert_eq!(Naive::<i64>::of(&evaluate(&both)).shape, [10, 4]);
+    let words = words(picked.getitem(&[slice(0, 1)]));
+    assert!(words.contains("(nan, 4)") && words.contains("compute_chunk_sizes()"), "{words}");
 }
 
 #[test]
@@ -398,7 +431,10 @@ fn values_that_do_not_fit_are_refused_in_numpys_words() {
 fn a_known_mask_takes_a_value_per_true_element() {
     let x = ints(&[4]);
     let mask = Index::Bools { shape: vec![4], values: vec![true, false, true, false] };
-    check(&x.setitem(&[mask.clone()], &ints(&[2])).unwrap(), &Naive { shape: vec![4], data: vec![0, 1, 1, 3] });
+    check(
+        &x.setitem(std::slice::from_ref(&mask), &ints(&[2])).unwrap(),
+        &Naive { shape: vec![4], data: vec![0, 1, 1, 3] },
+    );
     check(&x.setitem(&[mask], &ints(&[])).unwrap(), &Naive { shape: vec![4], data: vec![0, 1, 0, 3] });
 }
 
