@@ -190,9 +190,7 @@ impl Chunks {
 
     /// The shape as Python writes it, `nan` for unknown lengths.
     pub fn shape_text(&self) -> String {
-        let len = |len: usize| if len == UNKNOWN { "nan".to_owned() } else { len.to_string() };
-        let lens: Vec<String> = self.shape().iter().map(|l| len(*l)).collect();
-        if lens.len() == 1 { format!("({},)", lens[0]) } else { format!("({})", lens.join(", ")) }
+        shape_text(&self.shape())
     }
 
     /// Fails where a length is unknown.
@@ -202,6 +200,13 @@ impl Chunks {
     pub fn known(&self, what: &'static str) -> Result<()> {
         if self.is_known() { Ok(()) } else { Err(ArrayError::Unknown { what, shape: self.shape_text() }) }
     }
+}
+
+/// A shape as Python writes it, `nan` for unknown lengths.
+pub(crate) fn shape_text(shape: &[usize]) -> String {
+    let len = |len: &usize| if *len == UNKNOWN { "nan".to_owned() } else { len.to_string() };
+    let lens: Vec<String> = shape.iter().map(len).collect();
+    if lens.len() == 1 { format!("({},)", lens[0]) } else { format!("({})", lens.join(", ")) }
 }
 
 /// How the user asks for one axis to be divided.
@@ -358,7 +363,7 @@ pub fn common_division(axes: &[&AxisChunks]) -> Result<AxisChunks> {
     let mut lens = Vec::with_capacity(cuts.len());
     let mut start = 0;
     for cut in cuts {
-        if cut > start || first.len() == 0 {
+        if cut > start || first.is_empty() {
             lens.push(cut - start);
         }
         start = cut;

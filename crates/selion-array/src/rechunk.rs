@@ -2,7 +2,7 @@
 
 use selion_core::{Buffer, Chunk, TaskError, Value, assign, contiguous_strides};
 
-use crate::chunks::{ChunkSpec, Chunks, normalize_chunks};
+use crate::chunks::{ChunkSpec, Chunks, UNKNOWN, normalize_chunks};
 use crate::error::{ArrayError, Result};
 use crate::expr::{Array, BlockOp, Expr, hash_of};
 
@@ -94,15 +94,25 @@ fn each_block(range: &BlockRange, mut visit: impl FnMut(&[usize])) {
 }
 
 impl RechunkOp {
-    /// The box that an old and a new block share: where it starts in the old and in the new one, and its shape.
-    fn shared(&self, old: &[usize], new: &[usize]) -> (Vec<usize>, Vec<usize>, Vec<usize>) {
+    /// The box that an old and a new block share: where it starts in the old and in the new one, and its shape. Along
+    /// an axis of unknown lengths, divided alike on both sides, it is all of the old block, of which `len` knows.
+    fn shared(
+        &self,
+        old: &[usize],
+        new: &[usize],
+        len: impl Fn(usize) -> usize,
+    ) -> (Vec<usize>, Vec<usize>, Vec<usize>) {
         let (old, new) = (self.from.region(old), self.to.region(new));
         let (mut inside, mut to, mut shape) = (Vec::new(), Vec::new(), Vec::new());
         for axis in 0..old.start.len() {
-            let start = new.start[axis].max(old.start[axis]);
-            let end = (new.start[axis] + new.shape[axis]).min(old.start[axis] + old.shape[axis]);
-            inside.push(start - old.start[axis]);
-            to.push(start - new.start[axis]);
+            let (mut start, mut end) = (0, len(axis));
+            if old.shape[axis] != UNKNOWN {
+                start = new.start[axis].max(old.start[axis]);
+                end = (new.start[axis] + new.shape[axis]).min(old.start[axis] + old.shape[axis]);
+            }
+            let empty = end <= start;
+            inside.push(if empty { 0 } else { start - old.start[axis] });
+            to.push(if empty { 0 } else { start - new.start[axis] });
             shape.push(end.saturating_sub(start));
         }
         (inside, to, shape)
@@ -112,7 +122,7 @@ impl RechunkOp {
     pub(crate) fn piece_bytes(&self, coordinates: &[usize], item_bytes: u64) -> Vec<u64> {
         let mut nbytes = Vec::new();
         each_block(&overlapped(&self.from, coordinates, &self.to), |new| {
-            let (.., shape) = self.shared(coordinates, new);
+            let (.., shape) = self.shared(coordinates, new, |_| 0);
             nbytes.push(shape.iter().product::<usize>() as u64 * item_bytes);
         });
         nbytes
@@ -122,7 +132,7 @@ impl RechunkOp {
     pub(crate) fn cut(&self, coordinates: &[usize], block: &Chunk) -> Vec<Chunk> {
         let mut pieces = Vec::new();
         each_block(&overlapped(&self.from, coordinates, &self.to), |new| {
-            let (inside, _, shape) = self.shared(coordinates, new);
+            let (inside, _, shape) = self.shared(coordinates, new, |axis| block.shape()[axis]);
             pieces.push(block.sub_block(&inside, &shape).compact_copy());
         });
         pieces
@@ -145,14 +155,17 @@ impl RechunkOp {
     /// The new block at `coordinates`, from its pieces in order.
     pub(crate) fn join(&self, coordinates: &[usize], pieces: &[Chunk]) -> Option<Chunk> {
         let dtype = pieces.first()?.dtype();
-        let shape = self.to.block_shape(coordinates);
+        let mut shape = self.to.block_shape(coordinates);
+        for (axis, len) in shape.iter_mut().enumerate().filter(|(_, len)| **len == UNKNOWN) {
+            *len = pieces[0].shape()[axis];
+        }
         let strides = contiguous_strides(&shape);
         let mut buffer = Buffer::scratch(shape.iter().product::<usize>() * dtype.size());
         let mut pieces = pieces.iter();
         each_block(&overlapped(&self.to, coordinates, &self.from), |old| {
-            let (_, to, _) = self.shared(old, coordinates);
-            let offset: usize = to.iter().zip(&strides).map(|(at, stride)| at * *stride as usize).sum();
             if let Some(piece) = pieces.next() {
+                let (_, to, _) = self.shared(old, coordinates, |axis| piece.shape()[axis]);
+                let offset: usize = to.iter().zip(&strides).map(|(at, stride)| at * *stride as usize).sum();
                 assign(&mut buffer, offset, &strides, piece);
             }
         });
@@ -177,8 +190,10 @@ impl BlockOp for RechunkOp {
         let mut pieces: Vec<Chunk> = Vec::with_capacity(inputs.len());
         let mut blocks = inputs.iter().filter_map(Value::as_chunk);
         each_block(&overlapped(&self.to, coordinates, &self.from), |old| {
-            let (inside, _, shape) = self.shared(old, coordinates);
-            pieces.extend(blocks.next().map(|block| block.sub_block(&inside, &shape)));
+            if let Some(block) = blocks.next() {
+                let (inside, _, shape) = self.shared(old, coordinates, |axis| block.shape()[axis]);
+                pieces.push(block.sub_block(&inside, &shape));
+            }
         });
         match pieces.as_slice() {
             [piece] => Ok(Value::Chunk(piece.compact())),
