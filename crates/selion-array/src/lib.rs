@@ -4,9 +4,12 @@
 //! expressions, [`lower`] turns them into a [`selion_core::Graph`] that any executor runs. Nothing here runs anything.
 
 mod chunks;
+mod contract;
 mod creation;
 mod elementwise;
 mod error;
+#[cfg(test)]
+mod evaluate_for_tests;
 mod expr;
 mod lower;
 mod operators;
@@ -16,6 +19,7 @@ mod reduce;
 mod view;
 
 pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normalize_chunks, slice_division};
+pub use contract::tensordot;
 pub use creation::AUTO_CHUNK_BYTES;
 pub use elementwise::{Operand, broadcast_shapes, ufunc};
 pub use error::{ArrayError, Result};
