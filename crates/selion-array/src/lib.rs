@@ -3,6 +3,8 @@
 //! An [`Array`] is an expression over leaves (constants, memory, storage, random numbers). [`optimize`] rewrites
 //! expressions, [`lower`] turns them into a [`selion_core::Graph`] that any executor runs. Nothing here runs anything.
 
+mod bins;
+mod block_fn;
 mod chunks;
 mod contract;
 mod creation;
@@ -16,6 +18,8 @@ mod operators;
 mod optimize;
 mod rechunk;
 mod reduce;
+mod scan;
+mod sorting;
 mod view;
 
 pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normalize_chunks, slice_division};
