@@ -31,4 +31,5 @@ pub use expr::{Array, BlockOp, NodeId};
 pub use lower::{LowerOptions, Root, lower};
 pub use optimize::optimize;
 pub use reduce::{ReduceKind, Reduction};
+pub use sorting::{Ranks, UniqueArrays};
 pub use view::{AxisMap, View};
