@@ -404,7 +404,6 @@ impl Array {
     /// Quantiles along axes (all if `None`), which are made one block each. NaN where an element is, unless `skip_nan`.
     ///
     /// [`Method::Linear`] and [`Method::Midpoint`] give floats (of integers `float64`), the others elements as they are.
-    /// For percentiles, see [`Ranks::of_hundred`].
     ///
     /// # Errors
     /// [`ArrayError::Value`] unless all quantiles are from 0 to 1; else as [`Array::median`].
@@ -446,6 +445,30 @@ impl Array {
         })
     }
 
+    /// Percentiles: as [`Array::quantile`], with numbers from 0 to 100.
+    ///
+    /// # Errors
+    /// As [`Array::quantile`].
+    ///
+    /// # Examples
+    /// ```
+    /// use selion_array::{Array, Ranks};
+    /// use selion_kernels::blocks::quantile::Method;
+    /// let x = Array::ones(&[4, 3], selion_core::DType::F64, None)?;
+    /// assert_eq!(x.percentile(&Ranks::One(90.0), None, Method::Linear, false, true)?.ndim(), 0);
+    /// # Ok::<(), selion_array::ArrayError>(())
+    /// ```
+    pub fn percentile(
+        &self,
+        q: &Ranks,
+        axes: Option<&[isize]>,
+        method: Method,
+        keepdims: bool,
+        skip_nan: bool,
+    ) -> Result<Array> {
+        self.quantile(&q.of_hundred()?, axes, method, keepdims, skip_nan)
+    }
+
     fn float_for(&self, op: &'static str) -> Result<DType> {
         match self.dtype() {
             dtype if dtype.is_complex() || dtype.is_time() => {
@@ -457,7 +480,6 @@ impl Array {
     }
 
     /// A function of the lanes along some axes, whose result has an axis of length `lead` in front (none if `None`).
-    #[expect(clippy::too_many_arguments, reason = "all of them differ between the two callers")]
     fn lanes(
         &self,
         name: &'static str,

@@ -1,8 +1,8 @@
 //! Products of matrices and tensors.
 //!
-//! Floats and complex numbers go through `gemm.rs`, half floats as `f32`;
-//! integers wrap and booleans are or-of-ands, in plain loops over rows. `tensordot` and `einsum` are transposed views
-//! around one batched product. Both operands have one dtype, which is the result's; the caller promotes.
+//! Floats and complex numbers go through `gemm.rs`, half floats as `f32`; integers wrap and booleans are or-of-ands, in
+//! plain loops over rows. `tensordot` and `einsum` are transposed views around one batched product. Both operands have
+//! one dtype, which is the result's; the caller promotes.
 
 use selion_core::{B8, Buffer, Chunk, DType, Dims, Element, Steps, c64, c128, f16, with_element};
 
@@ -523,6 +523,17 @@ mod tests {
             let b = whole(&case, &[k, n], DType::F64);
             let want = naive(&a.to_vec::<f64>(), &b.to_vec::<f64>(), [m, n, k]);
             assert!(matmul(&a, &b).unwrap().to_vec::<f64>() == want, "{m} {n} {k}");
+        }
+    }
+
+    #[test]
+    fn repeated_and_reversed_operands_multiply() {
+        let case = Case { shape: vec![], seed: 2, flips: 0, reversed: false };
+        for (m, n, k) in [(1, 1, 7), (40, 1, 9), (1, 40, 9), (40, 30, 50)] {
+            let a = whole(&case, &[1, k], DType::F64).slice(1, k - 1, -1, k).broadcast_to(&[m, k]);
+            let b = Chunk::full(&[k, n], selion_core::Scalar::new(3.0));
+            let want = naive(&a.to_vec::<f64>(), &b.to_vec::<f64>(), [m, n, k]);
+            assert_eq!(matmul(&a, &b).unwrap().to_vec::<f64>(), want, "{m} {n} {k}");
         }
     }
 
