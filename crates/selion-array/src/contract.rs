@@ -556,6 +556,20 @@ mod tests {
     }
 
     #[test]
+    fn unknown_lengths_are_found_when_computing() {
+        let mut rng = Rng(4);
+        let distinct = |x: &Array| x.unique(Default::default()).unwrap().values;
+        let x = Chunk::from_values(&[5], &[3i64, 1, 3, 2, 1]);
+        let v = distinct(&rng.divided(&x));
+        assert_same(&v.dot(&v).unwrap(), &Chunk::from_values(&[], &[14i64]));
+        assert_same(&v.outer(&v).unwrap(), &Chunk::from_values(&[3, 3], &[1i64, 2, 3, 2, 4, 6, 3, 6, 9]));
+        let (columns, _) = rng.array(&[3, 4], DType::I64);
+        let want = linear::matmul(&evaluate(&v), &evaluate(&columns)).unwrap();
+        let columns = columns.rechunk_to(Chunks::from_lens(&[vec![3], vec![2, 2]])).unwrap();
+        assert_same(&v.matmul(&columns).unwrap(), &want);
+    }
+
+    #[test]
     fn errors_are_numpys() {
         let ones = |shape: &[usize]| Array::ones(shape, DType::F64, None).unwrap();
         let message = |result: Result<Array>| result.unwrap_err().to_string();
