@@ -148,9 +148,7 @@ class Array:
 
     def __bool__(self):
         if self.size > 1:
-            raise ValueError(
-                f"The truth value of a {type(self).__name__} is ambiguous. Use a.any() or a.all()."
-            )
+            raise ValueError(f"The truth value of a {type(self).__name__} is ambiguous. Use a.any() or a.all().")
         return bool(self.compute())
 
     def _scalar(self, kind):
