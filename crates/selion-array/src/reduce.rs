@@ -116,7 +116,20 @@ impl Array {
             }
         }
         if self.dtype().is_complex() && matches!(kind, ReduceKind::NanVar | ReduceKind::NanStd) {
-            return Err(unsupported().into());
+            // A number with a NaN in one part counts in neither.
+            let nan = Array::scalar(Scalar::from_f64(f64::NAN, self.dtype().real()));
+            let missing = self.unary(Op::Isnan)?;
+            let part = |op: Op| -> Result<Array> {
+                ufunc(Op::Where, &[(&missing).into(), (&nan).into(), self.unary(op)?.into()])?.reduce(
+                    ReduceKind::NanVar,
+                    axes,
+                    keepdims,
+                    ddof,
+                    split_every,
+                )
+            };
+            let variance = part(Op::Real)?.binary(Op::Add, &part(Op::Imag)?)?;
+            return if kind == ReduceKind::NanStd { variance.unary(Op::Sqrt) } else { Ok(variance) };
         }
         if self.dtype().is_complex() && matches!(kind, ReduceKind::Var | ReduceKind::Std) {
             return self.complex_variance(kind, axes, keepdims, ddof, split_every);

@@ -202,11 +202,59 @@ class Array:
     def __invert__(self):
         return _ufunc("invert", self)
 
+    def __divmod__(self, other):
+        return self // other, self % other
+
+    def __rdivmod__(self, other):
+        return other // self, other % self
+
+    # NumPy's protocols.
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
+        from selion.array import _protocols
+
+        return _protocols.array_ufunc(ufunc, method, inputs, out, kwargs)
+
+    def __array_function__(self, func, types, args, kwargs):
+        from selion.array import _protocols
+
+        return _protocols.array_function(func, types, args, kwargs)
+
     # Conversions and other blocks.
 
     def astype(self, dtype, **kwargs) -> Array:
         """The same values in another dtype."""
         return Array(self._native.astype(dtype))
+
+    @property
+    def real(self) -> Array:
+        """The real parts."""
+        return _ufunc("real", self)
+
+    @property
+    def imag(self) -> Array:
+        """The imaginary parts; zeros of the same dtype if the elements are real."""
+        return _ufunc("imag", self)
+
+    def conj(self) -> Array:
+        """The complex conjugates."""
+        return _ufunc("conjugate", self)
+
+    def clip(self, min=None, max=None) -> Array:
+        """The elements, bounded below and above."""
+        from selion.array.ufuncs import clip
+
+        return clip(self, min, max)
+
+    def round(self, decimals=0) -> Array:
+        """The elements, rounded to a number of decimals."""
+        from selion.array.routines import round
+
+        return round(self, decimals)
+
+    def copy(self) -> Array:
+        """The array itself: arrays do not change."""
+        return Array(self._native)
 
     def rechunk(self, chunks="auto", **kwargs) -> Array:
         """The same elements in other blocks.
