@@ -18,12 +18,14 @@ mod error;
 #[cfg(test)]
 mod evaluate_for_tests;
 mod expr;
+mod gufunc;
 mod indexing;
 mod join;
 mod lower;
 mod manipulate;
 mod operators;
 mod optimize;
+mod overlap;
 mod pad;
 mod rechunk;
 mod reduce;
@@ -34,7 +36,10 @@ mod sorting;
 mod take;
 mod view;
 
-pub use blockwise::{BlockFunction, BlockInfo, blockwise};
+pub use blockwise::{
+    AdjustChunks, BlockFunction, BlockInfo, BlockLens, BlockwiseOptions, MapBlocks, blockwise, blockwise_with,
+    map_blocks,
+};
 pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normalize_chunks, slice_division};
 pub use contract::tensordot;
 pub use creation::AUTO_CHUNK_BYTES;
@@ -42,10 +47,12 @@ pub use differences::Spacing;
 pub use elementwise::{Operand, broadcast_shapes, ufunc};
 pub use error::{ArrayError, Result};
 pub use expr::{Array, BlockOp, NodeId};
+pub use gufunc::{CoreDimensions, GufuncOutput, apply_along_axis, apply_gufunc, parse_signature};
 pub use indexing::Index;
 pub use join::Nested;
 pub use lower::{LowerOptions, Root, lower};
 pub use optimize::optimize;
+pub use overlap::{Boundary, MapOverlap, Overlap, map_overlap};
 pub use pad::PadMode;
 pub use reduce::{ReduceKind, Reduction};
 pub use sorting::{Ranks, UniqueArrays};

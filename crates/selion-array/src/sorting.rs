@@ -74,7 +74,7 @@ pub struct UniqueArrays {
 
 impl Array {
     /// The same elements, each of the axes in the mask in one block.
-    fn whole_along(&self, mask: u64) -> Result<Array> {
+    pub(crate) fn whole_along(&self, mask: u64) -> Result<Array> {
         let whole = |axis: usize| mask >> axis & 1 == 1;
         let axes = self.chunks().axes();
         if (0..axes.len()).all(|axis| !whole(axis) || axes[axis].count() == 1) {

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps a failure should fail")]
 
 mod arrange;
+mod blockwise;
 mod evaluate;
 mod indexing;
 mod join;
 mod naive;
+mod overlap;
 mod reshape;
 mod views;
