@@ -190,7 +190,7 @@ impl Array {
     /// assert_eq!(x.broadcast_to(&[2, 3, 4], None)?.shape().as_slice(), [2, 3, 4]);
     /// # Ok::<(), selion_array::ArrayError>(())
     /// ```
-    pub fn broadcast_to(&self, shape: &[usize], chunks: Option<Chunks>) -> Result<Array> {
+    pub fn broadcast_to(&self, shape: &[usize], chunks: Option<&Chunks>) -> Result<Array> {
         let own = self.shape();
         let lead = shape.len().checked_sub(own.len());
         let fits = |lead: usize| own.iter().zip(&shape[lead..]).all(|(from, to)| from == to || *from == 1);
@@ -214,10 +214,10 @@ impl Array {
                 "cannot broadcast chunks {:?} to chunks {:?}: new chunks must either be along a new dimension or a \
                  dimension of size 1",
                 lens(self.chunks()),
-                lens(&chunks)
+                lens(chunks)
             )));
         }
-        Ok(self.viewed_in(view, chunks))
+        Ok(self.viewed_in(view, chunks.clone()))
     }
 
     /// The arrays, each broadcast to the shape that they have in common.
@@ -238,7 +238,7 @@ impl Array {
                         _ => chunks.axes()[axis].clone(),
                     }
                 }));
-                array.broadcast_to(&shape, Some(own))
+                array.broadcast_to(&shape, Some(&own))
             })
             .collect()
     }
@@ -280,6 +280,30 @@ impl Array {
             2 => flip(&flip(self, first)?, second),
             _ => flip(&self.swapaxes(first as isize, second as isize)?, second),
         }
+    }
+
+    /// Some of the blocks, as an array: `x.blocks[...]`. Along each axis `count[k]` of them from number `first[k]` on.
+    ///
+    /// # Errors
+    /// [`ArrayError::Index`] for blocks that are not there; [`ArrayError::Unknown`] for blocks of unknown length.
+    pub fn block_range(&self, first: &[usize], count: &[usize]) -> Result<Array> {
+        self.chunks().known("blocks")?;
+        let numbers = self.chunks().numblocks();
+        let exists = |axis: usize| first[axis] + count[axis] <= numbers[axis];
+        if first.len() != self.ndim() || count.len() != self.ndim() || !(0..self.ndim()).all(exists) {
+            let text = format!("blocks {first:?} and {count:?} more are not within {:?}", numbers.as_slice());
+            return Err(ArrayError::Index(text));
+        }
+        let mut view = View::identity(&self.shape());
+        let mut chunks = Vec::with_capacity(self.ndim());
+        for (axis, own) in self.chunks().axes().iter().enumerate() {
+            let range = first[axis]..first[axis] + count[axis];
+            let lens = if range.is_empty() { vec![0] } else { own.lens()[range].to_vec() };
+            view.shape[axis] = lens.iter().sum();
+            view.starts[axis] = if view.shape[axis] == 0 { 0 } else { own.start(first[axis]) };
+            chunks.push(AxisChunks::new(lens));
+        }
+        Ok(self.viewed_in(view, Chunks::new(chunks)))
     }
 
     /// With at least `ndim` axes: the missing ones in front, for three of them as NumPy's `atleast_3d` adds them.
