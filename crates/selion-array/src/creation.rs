@@ -16,6 +16,11 @@ use crate::view::View;
 /// What automatic blocks aim at.
 pub const AUTO_CHUNK_BYTES: usize = 128 << 20;
 
+/// Storage chunks from this size on are blocks as they are: a task's overhead is far below the time to decode them.
+const STORED_BLOCK_MIN_BYTES: usize = 1 << 20;
+/// What blocks of several smaller storage chunks aim at: a few of them fit any cache of the last level.
+const STORED_BLOCK_BYTES: usize = 16 << 20;
+
 fn blocks(shape: &[usize], dtype: DType, chunks: Option<Chunks>) -> Result<Chunks> {
     match chunks {
         Some(chunks) if chunks.shape().as_slice() == shape => Ok(chunks),
@@ -102,7 +107,8 @@ impl Array {
         Ok(Array::make(Expr::Memory(chunk, unique()), dtype, chunks))
     }
 
-    /// Elements in storage. Automatic blocks are whole storage chunks.
+    /// Elements in storage. Unless said otherwise blocks are the storage's chunks, or several of them where those are
+    /// small: a block that is one chunk is decoded where it is needed, and a task costs little.
     ///
     /// # Errors
     /// As [`Array::full`].
@@ -111,10 +117,14 @@ impl Array {
         let stored = source.storage_chunks().map(|block| Chunks::regular(&shape, block));
         let chunks = match chunks {
             Some(chunks) => blocks(&shape, dtype, Some(chunks))?,
-            None => {
-                let specs = vec![ChunkSpec::Auto; shape.len()];
-                normalize_chunks(&specs, &shape, dtype, AUTO_CHUNK_BYTES, stored.as_ref())?
-            }
+            None => match stored {
+                Some(stored) if stored.largest_block() * dtype.size() >= STORED_BLOCK_MIN_BYTES => stored,
+                stored => {
+                    let limit = if stored.is_some() { STORED_BLOCK_BYTES } else { AUTO_CHUNK_BYTES };
+                    let specs = vec![ChunkSpec::Auto; shape.len()];
+                    normalize_chunks(&specs, &shape, dtype, limit, stored.as_ref())?
+                }
+            },
         };
         let view = View::identity(&shape);
         Ok(Array::make(Expr::Source { source, view }, dtype, chunks))

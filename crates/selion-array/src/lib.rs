@@ -4,6 +4,8 @@
 //! expressions, [`lower`] turns them into a [`selion_core::Graph`] that any executor runs. Nothing here runs anything.
 
 mod assign;
+mod blocks;
+mod blockwise;
 mod chunks;
 mod creation;
 mod diagonal;
@@ -25,6 +27,7 @@ mod reshape;
 mod take;
 mod view;
 
+pub use blockwise::{BlockFunction, BlockInfo, blockwise};
 pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normalize_chunks, slice_division};
 pub use creation::AUTO_CHUNK_BYTES;
 pub use differences::Spacing;

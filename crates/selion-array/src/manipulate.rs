@@ -282,30 +282,6 @@ impl Array {
         }
     }
 
-    /// Some of the blocks, as an array: `x.blocks[...]`. Along each axis `count[k]` of them from number `first[k]` on.
-    ///
-    /// # Errors
-    /// [`ArrayError::Index`] for blocks that are not there; [`ArrayError::Unknown`] for blocks of unknown length.
-    pub fn block_range(&self, first: &[usize], count: &[usize]) -> Result<Array> {
-        self.chunks().known("blocks")?;
-        let numbers = self.chunks().numblocks();
-        let exists = |axis: usize| first[axis] + count[axis] <= numbers[axis];
-        if first.len() != self.ndim() || count.len() != self.ndim() || !(0..self.ndim()).all(exists) {
-            let text = format!("blocks {first:?} and {count:?} more are not within {:?}", numbers.as_slice());
-            return Err(ArrayError::Index(text));
-        }
-        let mut view = View::identity(&self.shape());
-        let mut chunks = Vec::with_capacity(self.ndim());
-        for (axis, own) in self.chunks().axes().iter().enumerate() {
-            let range = first[axis]..first[axis] + count[axis];
-            let lens = if range.is_empty() { vec![0] } else { own.lens()[range].to_vec() };
-            view.shape[axis] = lens.iter().sum();
-            view.starts[axis] = if view.shape[axis] == 0 { 0 } else { own.start(first[axis]) };
-            chunks.push(AxisChunks::new(lens));
-        }
-        Ok(self.viewed_in(view, Chunks::new(chunks)))
-    }
-
     /// With at least `ndim` axes: the missing ones in front, for three of them as NumPy's `atleast_3d` adds them.
     ///
     /// # Errors
