@@ -319,30 +319,28 @@ impl Array {
         self.pick(parts, position)
     }
 
-    /// The elements at points, as `x.vindex[...]` gives them: for each indexed axis a list of integers with its shape. The
-    /// lists broadcast together, their axes come in front, and other axes stay whole.
+    /// The elements at points: lists of integers broadcast together, their axes always in front; other axes whole.
     ///
     /// # Errors
-    /// [`ArrayError::Index`] for an index out of bounds, or lists that do not broadcast; [`ArrayError::Axis`];
-    /// [`ArrayError::Value`] for an axis named twice.
+    /// [`ArrayError::Index`] as [`Array::getitem`], and for slices that are not `:`.
     ///
     /// ```
-    /// # use selion_array::Array;
+    /// use selion_array::{Array, Index};
     /// let x = Array::ones(&[5, 4, 3], selion_core::DType::F64, None)?;
-    /// let points = x.vindex(vec![(1, vec![2], vec![0, 3]), (2, vec![2], vec![1, -1])])?;
-    /// assert_eq!(points.shape().as_slice(), [2, 5]);
+    /// let list = |values: &[i64]| Index::Ints { shape: vec![values.len()], values: values.to_vec() };
+    /// assert_eq!(x.vindex(&[Index::full(), list(&[0, 3]), list(&[1, 2])])?.shape().as_slice(), [2, 5]);
     /// # Ok::<(), selion_array::ArrayError>(())
     /// ```
-    pub fn vindex(&self, points: Vec<(usize, Vec<usize>, Vec<i64>)>) -> Result<Array> {
-        let mut index = vec![Index::full(); self.ndim()];
-        for (axis, shape, values) in points {
-            let axis = self.axis(axis as isize)?;
-            if !index[axis].is_full() {
-                return Err(ArrayError::Value(format!("axis {axis} is indexed twice")));
-            }
-            index[axis] = Index::Ints { shape, values };
+    pub fn vindex(&self, index: &[Index]) -> Result<Array> {
+        let allowed = |part: &Index| {
+            part.is_full() || matches!(part, Index::Int(_) | Index::Ints { .. } | Index::Bools { .. } | Index::Ellipsis)
+        };
+        if !index.iter().all(allowed) {
+            return Err(ArrayError::Index(
+                "vindex does not support indexing with None (np.newaxis) or slices other than ':'".to_owned(),
+            ));
         }
-        self.pick(resolve(self, &index)?, 0)
+        self.pick(resolve(self, index)?, 0)
     }
 
     fn pick(&self, parts: Vec<Part>, position: usize) -> Result<Array> {

@@ -190,7 +190,7 @@ impl Array {
     /// assert_eq!(x.broadcast_to(&[2, 3, 4], None)?.shape().as_slice(), [2, 3, 4]);
     /// # Ok::<(), selion_array::ArrayError>(())
     /// ```
-    pub fn broadcast_to(&self, shape: &[usize], chunks: Option<&Chunks>) -> Result<Array> {
+    pub fn broadcast_to(&self, shape: &[usize], chunks: Option<Chunks>) -> Result<Array> {
         let own = self.shape();
         let lead = shape.len().checked_sub(own.len());
         let fits = |lead: usize| own.iter().zip(&shape[lead..]).all(|(from, to)| from == to || *from == 1);
@@ -214,10 +214,10 @@ impl Array {
                 "cannot broadcast chunks {:?} to chunks {:?}: new chunks must either be along a new dimension or a \
                  dimension of size 1",
                 lens(self.chunks()),
-                lens(chunks)
+                lens(&chunks)
             )));
         }
-        Ok(self.viewed_in(view, chunks.clone()))
+        Ok(self.viewed_in(view, chunks))
     }
 
     /// The arrays, each broadcast to the shape that they have in common.
@@ -238,7 +238,7 @@ impl Array {
                         _ => chunks.axes()[axis].clone(),
                     }
                 }));
-                array.broadcast_to(&shape, Some(&own))
+                array.broadcast_to(&shape, Some(own))
             })
             .collect()
     }

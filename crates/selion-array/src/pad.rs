@@ -130,7 +130,7 @@ impl Array {
                 let value = if first { values[axis].0 } else { values[axis].1 };
                 let value = Array::scalar(value).astype(self.dtype())?;
                 let (shape, chunks) = self.border_shape(axis, width);
-                value.broadcast_to(&shape, Some(&chunks))
+                value.broadcast_to(&shape, Some(chunks))
             }),
             PadMode::LinearRamp(ends) => both(&|width, first| {
                 let end = if first { ends[axis].0 } else { ends[axis].1 };

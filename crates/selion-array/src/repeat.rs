@@ -32,7 +32,7 @@ impl Array {
             }
             let each = repeats.iter().enumerate().flat_map(|(k, times)| std::iter::repeat_n(k as i64, *times));
             let indices: Vec<i64> = each.collect();
-            return self.take(&indices, axis);
+            return self.take(&[indices.len()], &indices, Some(axis as isize));
         };
         if times == 1 {
             return Ok(self.clone());

@@ -365,7 +365,7 @@ impl Array {
         Ok(Array::make(expr, self.dtype(), chunks))
     }
 
-    /// The elements at `indices` along an axis; negative ones count from the end.
+    /// The elements at `indices` (of any shape) along an axis; of the raveled array if `axis` is `None`.
     ///
     /// # Errors
     /// [`ArrayError::Axis`]; [`ArrayError::Index`] for an index out of bounds.
@@ -373,13 +373,14 @@ impl Array {
     /// ```
     /// # use selion_array::Array;
     /// let x = Array::ones(&[4, 3], selion_core::DType::F64, None)?;
-    /// assert_eq!(x.take(&[0, -1], 1)?.shape().as_slice(), [4, 2]);
-    /// assert!(x.take(&[7], 0).is_err());
+    /// assert_eq!(x.take(&[2], &[0, -1], Some(1))?.shape().as_slice(), [4, 2]);
+    /// assert!(x.take(&[1], &[7], Some(0)).is_err());
     /// # Ok::<(), selion_array::ArrayError>(())
     /// ```
-    pub fn take(&self, indices: &[i64], axis: usize) -> Result<Array> {
-        let mut index = vec![Index::full(); self.axis(axis as isize)?];
-        index.push(Index::Ints { shape: vec![indices.len()], values: indices.to_vec() });
+    pub fn take(&self, shape: &[usize], indices: &[i64], axis: Option<isize>) -> Result<Array> {
+        let Some(axis) = axis else { return self.ravel()?.take(shape, indices, Some(0)) };
+        let mut index = vec![Index::full(); self.axis(axis)?];
+        index.push(Index::Ints { shape: shape.to_vec(), values: indices.to_vec() });
         self.getitem(&index)
     }
 
