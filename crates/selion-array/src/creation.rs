@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use selion_core::{Chunk, ChunkSource, DType, Scalar, Steps};
 use selion_kernels::program::{Affine, Op};
-use selion_kernels::random::{Distribution, Key};
+use selion_kernels::random::{Distribution, Key, Param};
 use smallvec::{SmallVec, smallvec};
 
 use crate::chunks::{ChunkSpec, Chunks, normalize_chunks};
@@ -153,6 +153,10 @@ impl Array {
         shape: &[usize],
         chunks: Option<Chunks>,
     ) -> Result<Array> {
+        // What only computing will tell is not checked.
+        if let Some(known) = params.iter().map(known_param).collect::<Option<SmallVec<[Param; 3]>>>() {
+            distribution.check(&known).map_err(|error| ArrayError::Value(error.to_string()))?;
+        }
         let dtype = if distribution.result_is_integer() { DType::I64 } else { DType::F64 };
         let chunks = blocks(shape, dtype, chunks)?;
         let strides = selion_core::contiguous_strides(shape);
@@ -174,5 +178,22 @@ fn integer(scalar: &Scalar) -> i64 {
         DType::I64 | DType::DateTime(_) | DType::TimeDelta(_) => scalar.get::<i64>(),
         DType::U64 => scalar.get::<u64>() as i64,
         _ => scalar.to_c128().re as i64,
+    }
+}
+
+/// The value of a parameter that is the same for all elements.
+fn known_param(param: &Operand) -> Option<Param<'static>> {
+    match param {
+        Operand::Bool(value) => Some(Param::Int(i64::from(*value))),
+        Operand::Int(value) => Some(i64::try_from(*value).map_or(Param::Scalar(*value as f64), Param::Int)),
+        Operand::Float(value) => Some(Param::Scalar(*value)),
+        Operand::Complex(_) => None,
+        Operand::Array(array) => match array.expr() {
+            Expr::Full(scalar) if array.dtype().is_integer() && array.dtype() != DType::U64 => {
+                Some(Param::Int(scalar.to_c128().re as i64))
+            }
+            Expr::Full(scalar) if !array.dtype().is_complex() => Some(Param::Scalar(scalar.to_c128().re)),
+            _ => None,
+        },
     }
 }

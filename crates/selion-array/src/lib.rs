@@ -4,14 +4,19 @@
 //! expressions, [`lower`] turns them into a [`selion_core::Graph`] that any executor runs. Nothing here runs anything.
 
 mod assign;
+mod bins;
+mod block_fn;
 mod blocks;
 mod blockwise;
 mod chunks;
+mod contract;
 mod creation;
 mod diagonal;
 mod differences;
 mod elementwise;
 mod error;
+#[cfg(test)]
+mod evaluate_for_tests;
 mod expr;
 mod indexing;
 mod join;
@@ -24,11 +29,14 @@ mod rechunk;
 mod reduce;
 mod repeat;
 mod reshape;
+mod scan;
+mod sorting;
 mod take;
 mod view;
 
 pub use blockwise::{BlockFunction, BlockInfo, blockwise};
 pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normalize_chunks, slice_division};
+pub use contract::tensordot;
 pub use creation::AUTO_CHUNK_BYTES;
 pub use differences::Spacing;
 pub use elementwise::{Operand, broadcast_shapes, ufunc};
@@ -40,4 +48,5 @@ pub use lower::{LowerOptions, Root, lower};
 pub use optimize::optimize;
 pub use pad::PadMode;
 pub use reduce::{ReduceKind, Reduction};
+pub use sorting::{Ranks, UniqueArrays};
 pub use view::{AxisMap, View};

@@ -4,6 +4,7 @@
 //! * `chunk`: NumPy arrays in and out, without a copy;
 //! * `convert`: other arguments (dtypes, chunks, operands);
 //! * `index`: NumPy's indices; `callback`: Python functions on blocks;
+//! * `ops`: joins, shapes, products, sorts, counts;
 //! * `run`: computing, with signals looked after;
 //! * `source`: Python objects as storage; `settings`: `selion.config`; `errors`: which exception an error becomes.
 
@@ -13,6 +14,7 @@ mod chunk;
 mod convert;
 mod errors;
 mod index;
+mod ops;
 mod run;
 mod settings;
 mod source;
@@ -27,6 +29,7 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     array::register(m)?;
     callback::register(m)?;
     index::register(m)?;
+    ops::register(m)?;
     run::register(m)?;
     settings::register(m)
 }
