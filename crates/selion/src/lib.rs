@@ -21,6 +21,7 @@ pub use settings::{SETTINGS, Setting, SettingError, Settings, Value as SettingVa
 
 pub use selion_array as array;
 pub use selion_core as core;
+pub use selion_draw as draw;
 pub use selion_io as io;
 pub use selion_kernels as kernels;
 pub use selion_runtime as runtime;
