@@ -3,13 +3,16 @@
 //! * `array`: the class `Array` and the functions that make one;
 //! * `chunk`: NumPy arrays in and out, without a copy;
 //! * `convert`: other arguments (dtypes, chunks, operands);
+//! * `index`: NumPy's indices; `callback`: Python functions on blocks;
 //! * `run`: computing, with signals looked after;
 //! * `source`: Python objects as storage; `settings`: `selion.config`; `errors`: which exception an error becomes.
 
 mod array;
+mod callback;
 mod chunk;
 mod convert;
 mod errors;
+mod index;
 mod run;
 mod settings;
 mod source;
@@ -22,6 +25,8 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     chunk::register(m)?;
     array::register(m)?;
+    callback::register(m)?;
+    index::register(m)?;
     run::register(m)?;
     settings::register(m)
 }

@@ -192,6 +192,13 @@ fn persist(
     Ok(kept.into_iter().map(PyArray).collect())
 }
 
+/// Computes an array of unknown lengths and keeps its blocks.
+#[pyfunction]
+fn compute_chunk_sizes(py: Python<'_>, array: &PyArray) -> PyResult<PyArray> {
+    let scheduler = scheduler(None, None)?;
+    without_gil(py, &scheduler, |run| selion::compute_chunk_sizes_with(&array.0, run)).map(PyArray)
+}
+
 /// Computes arrays into sinks.
 pub(crate) fn store(py: Python<'_>, targets: &[(Array, Arc<dyn ChunkSink>)], name: Option<&str>) -> PyResult<()> {
     let scheduler = scheduler(name, None)?;
@@ -204,5 +211,6 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(add_progress, m)?)?;
     m.add_function(wrap_pyfunction!(remove_progress, m)?)?;
     m.add_function(wrap_pyfunction!(compute_arrays, m)?)?;
+    m.add_function(wrap_pyfunction!(compute_chunk_sizes, m)?)?;
     m.add_function(wrap_pyfunction!(persist, m)?)
 }

@@ -121,6 +121,33 @@ pub fn persist_with(arrays: &[Array], run: Run<'_>) -> Result<Vec<Array>, Error>
         .collect()
 }
 
+/// Computes an array whose shape is partly unknown, and keeps its blocks: the same array with its lengths known.
+///
+/// # Errors
+/// As [`compute`].
+pub fn compute_chunk_sizes_with(array: &Array, run: Run<'_>) -> Result<Array, Error> {
+    if array.chunks().is_known() {
+        return Ok(array.clone());
+    }
+    let root = Root { array: array.clone(), sink: None };
+    let blocks = run(graph(std::slice::from_ref(&root))?)?;
+    let chunks: Option<Vec<Chunk>> = blocks.iter().map(|block| block.as_chunk().cloned()).collect();
+    let known = known_lengths(array, &chunks.ok_or_else(|| incomplete(array))?);
+    Ok(Array::from_blocks(blocks.into(), array.dtype(), known)?)
+}
+
+/// The lengths that computed blocks have: those of the first block in each place of an axis.
+fn known_lengths(array: &Array, blocks: &[Chunk]) -> Chunks {
+    let grid = array.chunks();
+    let mut lens: Vec<Vec<usize>> = grid.axes().iter().map(|axis| vec![UNKNOWN; axis.count()]).collect();
+    for (block, chunk) in blocks.iter().enumerate() {
+        for (axis, at) in grid.coordinates(block).iter().enumerate() {
+            lens[axis][*at] = chunk.shape()[axis];
+        }
+    }
+    Chunks::from_lens(&lens)
+}
+
 /// Computes arrays and writes them to storage, in blocks that respect the storage's own chunks.
 ///
 /// # Errors
@@ -184,15 +211,7 @@ fn gather(array: &Array, blocks: Vec<Value>) -> Result<Chunk, Error> {
     {
         return Ok(chunk);
     }
-    // The length of a block along an axis is that of the first block in that place.
-    let grid = array.chunks();
-    let mut lens: Vec<Vec<usize>> = grid.axes().iter().map(|axis| vec![UNKNOWN; axis.count()]).collect();
-    for (block, chunk) in chunks.iter().enumerate() {
-        for (axis, at) in grid.coordinates(block).iter().enumerate() {
-            lens[axis][*at] = chunk.shape()[axis];
-        }
-    }
-    let known = Chunks::from_lens(&lens);
+    let known = known_lengths(array, &chunks);
     let shape = known.shape();
     let strides = contiguous_strides(&shape);
     let mut buffer = Buffer::zeroed(shape.iter().product::<usize>() * array.dtype().size());

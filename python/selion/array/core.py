@@ -204,10 +204,152 @@ class Array:
     def __invert__(self):
         return _ufunc("invert", self)
 
+    # NumPy's protocols.
+
+    def __array_ufunc__(self, numpy_ufunc, method, *inputs, out=None, **kwargs):
+        from selion.array import functions
+
+        return functions.dispatch_ufunc(numpy_ufunc, method, inputs, out, kwargs)
+
+    def __array_function__(self, function, types, args, kwargs):
+        from selion.array import functions
+
+        return functions.dispatch_function(function, types, args, kwargs)
+
+    # Parts.
+
+    def __getitem__(self, index) -> Array:
+        if isinstance(index, str) or (isinstance(index, list) and index and isinstance(index[0], str)):
+            raise NotImplementedError("fields of structured dtypes are not implemented")
+        if isinstance(index, tuple):
+            index = tuple(_operand(part) for part in index)
+        return Array(_selion.getitem(self._native, _operand(index)))
+
+    def __setitem__(self, index, value):
+        from selion.array.indexing import assigned
+
+        self._native = assigned(self, index, value)._native
+
+    def __iter__(self):
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[k] for k in range(len(self)))
+
+    @property
+    def vindex(self):
+        """Pointwise indexing: ``x.vindex[[0, 1], [2, 3]]`` is the elements ``x[0, 2]`` and ``x[1, 3]``."""
+        from selion.array.indexing import VIndex
+
+        return VIndex(self)
+
+    @property
+    def blocks(self):
+        """The array's blocks, indexed as an array of blocks: ``x.blocks[0, 1:]`` is an array."""
+        from selion.array.indexing import BlockView
+
+        return BlockView(self)
+
+    @property
+    def partitions(self):
+        """As `blocks`."""
+        return self.blocks
+
+    # Other shapes.
+
+    @property
+    def T(self) -> Array:
+        """The transpose."""
+        return self.transpose()
+
+    def transpose(self, *axes) -> Array:
+        """The axes in another order; reversed by default."""
+        if len(axes) == 1 and (axes[0] is None or not np.isscalar(axes[0])):
+            axes = axes[0] or ()
+        return Array(_selion.transpose(self._native, list(axes) or None))
+
+    def swapaxes(self, axis1, axis2) -> Array:
+        """Two axes in each other's place."""
+        from selion.array.manipulation import swapaxes
+
+        return swapaxes(self, axis1, axis2)
+
+    def squeeze(self, axis=None) -> Array:
+        """Without axes of length 1."""
+        return Array(_selion.squeeze(self._native, axis))
+
+    @property
+    def real(self) -> Array:
+        """The real parts."""
+        return _ufunc("real", self)
+
+    @property
+    def imag(self) -> Array:
+        """The imaginary parts."""
+        return _ufunc("imag", self)
+
+    def conj(self) -> Array:
+        """The complex conjugates."""
+        return _ufunc("conjugate", self)
+
+    def clip(self, min=None, max=None) -> Array:
+        """The elements, bounded below and above."""
+        from selion.array.ufuncs import clip
+
+        return clip(self, min, max)
+
+    def round(self, decimals=0) -> Array:
+        """The elements, rounded to so many decimals."""
+        from selion.array.functions import round as round_
+
+        return round_(self, decimals)
+
+    def copy(self) -> Array:
+        """The same array; what is done in place to one does not show in the other."""
+        return Array(self._native)
+
+    def __copy__(self):
+        return self.copy()
+
+    def __deepcopy__(self, memo):
+        return self.copy()
+
+    def __divmod__(self, other):
+        return self // other, self % other
+
+    def __rdivmod__(self, other):
+        return other // self, other % self
+
+    def map_blocks(self, func, *args, **kwargs) -> Array:
+        """Apply a function to each block. See `selion.array.map_blocks`."""
+        from selion.array.blockwise import map_blocks
+
+        return map_blocks(func, self, *args, **kwargs)
+
+    def compute_chunk_sizes(self) -> Array:
+        """Compute the array so that its unknown lengths are known; its blocks stay in memory. Returns itself."""
+        self._native = _selion.compute_chunk_sizes(self._native)
+        return self
+
     # Conversions and other blocks.
 
     def astype(self, dtype, **kwargs) -> Array:
-        """The same values in another dtype."""
+        """The same values in another dtype.
+
+        Parameters
+        ----------
+        dtype : dtype
+        casting : {"unsafe", "no", "equiv", "safe", "same_kind"}
+            Which conversions are allowed.
+        """
+        casting = kwargs.pop("casting", "unsafe")
+        copy = kwargs.pop("copy", True)
+        if kwargs:
+            raise TypeError(f"astype() got unexpected keyword arguments {sorted(kwargs)}")
+        dtype = np.dtype(dtype)
+        if dtype == self.dtype:
+            return self.copy() if copy else self
+        if not np.can_cast(self.dtype, dtype, casting=casting):
+            raise TypeError(f"Cannot cast array from {self.dtype!r} to {dtype!r} according to the rule {casting!r}")
         return Array(self._native.astype(dtype))
 
     def rechunk(self, chunks="auto", **kwargs) -> Array:

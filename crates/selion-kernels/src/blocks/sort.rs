@@ -6,8 +6,7 @@
 
 use selion_core::{Chunk, DType};
 
-use super::gather::take_along_axis;
-use super::lanes::{Ordered, build, check_axis, elements, lanes_last, with_len, with_ordered};
+use super::lanes::{Ordered, build, check_axis, elements, lanes_last, with_ordered};
 use super::layout::flip;
 use crate::error::KernelError;
 
@@ -277,6 +276,8 @@ mod tests {
 
     use super::super::testing::{DTYPES, at, cases, indices};
     use super::*;
+    use crate::blocks::gather::take_along_axis;
+    use crate::blocks::lanes::with_len;
 
     /// The lane through `index` along `axis`.
     fn lane<T: Ordered>(chunk: &Chunk, axis: usize, index: &[usize]) -> Vec<T> {
