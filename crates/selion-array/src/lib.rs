@@ -8,6 +8,7 @@ mod chunks;
 mod creation;
 mod elementwise;
 mod error;
+mod explain;
 mod expr;
 mod indexing;
 mod lower;
@@ -23,6 +24,7 @@ pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normal
 pub use creation::AUTO_CHUNK_BYTES;
 pub use elementwise::{Operand, broadcast_shapes, ufunc};
 pub use error::{ArrayError, Result};
+pub use explain::explain;
 pub use expr::{Array, BlockOp, NodeId};
 pub use indexing::Index;
 pub use lower::{LowerOptions, Root, lower};

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::{AxisLens, length};
 
 /// Lines nearer to each other than this are drawn as one.
-const LINE_GAP: f64 = 3.0;
+const LINE_GAP: f64 = 6.0;
 /// How much of its length an axis that runs into the picture keeps.
 const DEPTH: f64 = 1.0 / 1.7;
 const MARGIN: f64 = 10.0;
@@ -143,7 +143,7 @@ impl Canvas {
                 self.face(front, (across, x), (down, y));
                 self.label(across, (front.0 + across.side / 2.0, front.1 + down.side + 20.0), 0.0);
                 self.label(down, (front.0 + across.side + 20.0, front.1 + down.side / 2.0), upright(down));
-                let middle = (left + deep.side / 2.0 - 10.0, MARGIN + down.side + deep.side / 2.0 + 10.0);
+                let middle = (left + deep.side / 2.0 - 12.0, MARGIN + down.side + deep.side / 2.0 + 12.0);
                 self.label(&deep, middle, FRAC_PI_4.to_degrees());
             }
             _ => {}

@@ -1,5 +1,7 @@
 //! What a notebook shows of an array: its facts in a table, and the drawing beside it.
 
+use selion_core::format_bytes;
+
 use crate::{AxisLens, chunks_svg, length};
 
 /// The table of an array's bytes, shape, number of chunks and dtype, with the drawing of its chunks of about `size`
@@ -11,10 +13,11 @@ pub fn array_html(axes: &[AxisLens], dtype: &str, itemsize: usize, size: f64) ->
         .map(|axis| if axis.contains(&None) { None } else { axis.iter().copied().flatten().max() })
         .collect();
     let bytes = |shape: &[Option<usize>]| {
-        let elements: Option<u128> = shape.iter().map(|len| len.map(|len| len as u128)).product();
-        elements.map_or_else(|| "unknown".to_owned(), |elements| format_bytes(elements * itemsize as u128))
+        let elements: Option<u64> =
+            shape.iter().try_fold(1u64, |product, len| Some(product.saturating_mul((*len)? as u64)));
+        elements.map_or_else(|| "unknown".to_owned(), |elements| format_bytes(elements.saturating_mul(itemsize as u64)))
     };
-    let chunks: u128 = axes.iter().map(|axis| axis.len() as u128).product();
+    let chunks: u64 = axes.iter().fold(1, |product, axis| product.saturating_mul(axis.len() as u64));
     let chunks = format!("{chunks} chunk{}", if chunks == 1 { "" } else { "s" });
     let rows = [
         row("Bytes", &[&bytes(&shape), &bytes(&block)]),
@@ -45,23 +48,6 @@ fn tuple(shape: &[Option<usize>]) -> String {
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// A number of bytes, for people.
-///
-/// ```
-/// assert_eq!(selion_draw::format_bytes(32_000_000), "30.52 MiB");
-/// assert_eq!(selion_draw::format_bytes(1), "1 B");
-/// ```
-pub fn format_bytes(bytes: u128) -> String {
-    let value = bytes as f64;
-    for (unit, power) in [("PiB", 50), ("TiB", 40), ("GiB", 30), ("MiB", 20), ("kiB", 10)] {
-        let one = (1u64 << power) as f64;
-        if value >= one * 0.9 {
-            return format!("{:.2} {unit}", value / one);
-        }
-    }
-    format!("{bytes} B")
 }
 
 #[cfg(test)]

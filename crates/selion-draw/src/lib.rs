@@ -14,7 +14,7 @@ mod grid;
 mod html;
 
 pub use grid::chunks_svg;
-pub use html::{array_html, format_bytes};
+pub use html::array_html;
 
 /// The block lengths of one axis.
 pub type AxisLens = Vec<Option<usize>>;

@@ -54,13 +54,14 @@ impl PyBlockFunction {
                 Ok((PyTuple::new(py, block)?, ranges))
             };
             let own = place(&info.block, &info.region)?;
-            let inputs = info.inputs.iter().map(|(block, region)| place(block, region)).collect::<PyResult<Vec<_>>>()?;
+            let inputs =
+                info.inputs.iter().map(|(block, region)| place(block, region)).collect::<PyResult<Vec<_>>>()?;
             args.push((own, inputs).into_pyobject(py)?.into_any());
         }
         for input in inputs {
-            let chunk = input.as_chunk().ok_or_else(|| {
-                pyo3::exceptions::PyTypeError::new_err("a block of an input is not an array")
-            })?;
+            let chunk = input
+                .as_chunk()
+                .ok_or_else(|| pyo3::exceptions::PyTypeError::new_err("a block of an input is not an array"))?;
             args.push(to_numpy_readonly(py, chunk.clone())?);
         }
         let result = self.function.bind(py).call1(PyTuple::new(py, args)?)?;

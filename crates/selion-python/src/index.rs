@@ -20,9 +20,9 @@ fn bound(value: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
     if value.is_none() {
         return Ok(None);
     }
-    let whole = value.call_method0("__index__").map_err(|_| {
-        PyTypeError::new_err("slice indices must be integers or None or have an __index__ method")
-    })?;
+    let whole = value
+        .call_method0("__index__")
+        .map_err(|_| PyTypeError::new_err("slice indices must be integers or None or have an __index__ method"))?;
     // Beyond what an axis can be long, larger is the same.
     Ok(Some(whole.extract::<i64>().unwrap_or(if whole.lt(0)? { i64::MIN / 2 } else { i64::MAX / 2 })))
 }
@@ -48,16 +48,17 @@ fn part(value: &Bound<'_, PyAny>) -> PyResult<Index> {
         let array = &array.get().0;
         return match array.dtype() {
             DType::Bool => Ok(Index::Mask(array.clone())),
-            dtype if dtype.is_integer() => {
-                Err(pyo3::exceptions::PyNotImplementedError::new_err("indexing with a lazy integer array is not implemented"))
-            }
+            dtype if dtype.is_integer() => Err(pyo3::exceptions::PyNotImplementedError::new_err(
+                "indexing with a lazy integer array is not implemented",
+            )),
             _ => Err(PyIndexError::new_err("arrays used as indices must be of integer (or boolean) type")),
         };
     }
     if value.is_instance_of::<PyInt>() && !value.is_instance_of::<PyBool>() {
-        return value.extract().map(Index::Int).map_err(|_| {
-            PyIndexError::new_err(format!("index {value} is out of bounds"))
-        });
+        return value
+            .extract()
+            .map(Index::Int)
+            .map_err(|_| PyIndexError::new_err(format!("index {value} is out of bounds")));
     }
     if value.is_instance_of::<PyList>() || value.hasattr("__array__")? || value.hasattr("__array_interface__")? {
         let numpy = value.py().import("numpy")?;
@@ -154,11 +155,7 @@ fn flip(array: &PyArray, axis: Option<&Bound<'_, PyAny>>) -> PyResult<PyArray> {
 
 #[pyfunction]
 fn broadcast_to(array: &PyArray, shape: Vec<usize>, chunks: &Bound<'_, PyAny>) -> PyResult<PyArray> {
-    let chunks = if chunks.is_none() {
-        None
-    } else {
-        Some(convert::chunks(chunks, &shape, array.0.dtype(), None)?)
-    };
+    let chunks = if chunks.is_none() { None } else { Some(convert::chunks(chunks, &shape, array.0.dtype(), None)?) };
     made(array.0.broadcast_to(&shape, chunks.as_ref()))
 }
 
