@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import shutil
@@ -45,10 +46,8 @@ class Measured:
     """Prints the time, the peak memory of the process and the bytes that it read meanwhile."""
 
     def __enter__(self):
-        try:
+        with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-        except OSError:
-            pass
         self.read, self.start = proc("io", "rchar:"), time.perf_counter()
         return self
 
