@@ -95,7 +95,7 @@ def compute(*args, traverse: bool = True, optimize_graph: bool = True, scheduler
 
 
 def persist(*args, traverse: bool = True, optimize_graph: bool = True, scheduler=None, num_workers=None, **kwargs):
-    """Compute several collections and keep their blocks: collections like the given ones, with their elements in memory.
+    """Compute several collections and keep their blocks: like the given ones, with their elements in memory.
 
     See `compute` for the parameters.
 

@@ -190,9 +190,7 @@ impl Chunks {
 
     /// The shape as Python writes it, `nan` for unknown lengths.
     pub fn shape_text(&self) -> String {
-        let len = |len: usize| if len == UNKNOWN { "nan".to_owned() } else { len.to_string() };
-        let lens: Vec<String> = self.shape().iter().map(|l| len(*l)).collect();
-        if lens.len() == 1 { format!("({},)", lens[0]) } else { format!("({})", lens.join(", ")) }
+        shape_text(&self.shape())
     }
 
     /// Fails where a length is unknown.
@@ -202,6 +200,13 @@ impl Chunks {
     pub fn known(&self, what: &'static str) -> Result<()> {
         if self.is_known() { Ok(()) } else { Err(ArrayError::Unknown { what, shape: self.shape_text() }) }
     }
+}
+
+/// A shape as Python writes it, `nan` for unknown lengths.
+pub(crate) fn shape_text(shape: &[usize]) -> String {
+    let len = |len: &usize| if *len == UNKNOWN { "nan".to_owned() } else { len.to_string() };
+    let lens: Vec<String> = shape.iter().map(len).collect();
+    if lens.len() == 1 { format!("({},)", lens[0]) } else { format!("({})", lens.join(", ")) }
 }
 
 /// How the user asks for one axis to be divided.
@@ -284,32 +289,49 @@ pub fn normalize_chunks(
 }
 
 /// Block lengths for the axes in `automatic` so that their product is at most `budget` elements.
+///
+/// Where whole storage chunks fit the budget, lengths are multiples of theirs; else storage chunks are divided.
 fn auto_sizes(automatic: &[usize], shape: &[usize], budget: usize, previous: Option<&Chunks>) -> Vec<usize> {
-    let grain = |axis: usize| previous.map_or(1, |chunks| chunks.axes()[axis].longest().max(1));
-    let mut sizes: Vec<usize> = automatic.iter().map(|axis| shape[*axis].max(1)).collect();
-    // Axes shorter than an even share keep their whole length; the others share what is left.
-    let mut open: Vec<usize> = (0..automatic.len()).collect();
-    let mut left = budget.max(1) as f64;
-    loop {
-        if open.is_empty() {
-            break;
+    let lens: Vec<usize> = automatic.iter().map(|axis| shape[*axis].max(1)).collect();
+    let grains: Vec<usize> = match previous {
+        Some(chunks) => {
+            automatic.iter().zip(&lens).map(|(a, len)| chunks.axes()[*a].longest().clamp(1, *len)).collect()
         }
+        None => vec![1; lens.len()],
+    };
+    let grain: usize = grains.iter().product();
+    if grain <= budget {
+        let units: Vec<usize> = lens.iter().zip(&grains).map(|(len, grain)| len.div_ceil(*grain)).collect();
+        let shares = even_shares(&units, budget / grain.max(1));
+        return (0..lens.len()).map(|k| (shares[k] * grains[k]).min(lens[k])).collect();
+    }
+    let shares = even_shares(&lens, budget);
+    (0..lens.len())
+        .map(|k| if shares[k] >= grains[k] { shares[k] } else { divisor_step(grains[k], shares[k]) })
+        .collect()
+}
+
+/// Lengths of at most `lens` whose product is at most `budget`: axes shorter than an even share keep their length, the
+/// others share what is left.
+fn even_shares(lens: &[usize], budget: usize) -> Vec<usize> {
+    let mut shares = lens.to_vec();
+    let mut open: Vec<usize> = (0..lens.len()).collect();
+    let mut left = budget.max(1) as f64;
+    while !open.is_empty() {
         let share = left.powf(1.0 / open.len() as f64);
-        let short: Vec<usize> = open.iter().copied().filter(|k| sizes[*k] as f64 <= share).collect();
+        let (short, long): (Vec<usize>, Vec<usize>) = open.iter().partition(|k| lens[**k] as f64 <= share);
         if short.is_empty() {
-            for k in open {
-                let grain = grain(automatic[k]);
-                let share = share.floor().max(1.0) as usize;
-                sizes[k] = if share >= grain { share / grain * grain } else { divisor_step(grain, share) };
+            for k in long {
+                shares[k] = (share + 1e-9).floor().max(1.0) as usize;
             }
             break;
         }
-        for k in &short {
-            left /= sizes[*k] as f64;
+        for k in short {
+            left /= lens[k] as f64;
         }
-        open.retain(|k| !short.contains(k));
+        open = long;
     }
-    sizes
+    shares
 }
 
 /// The largest length of at most `share` that cuts a storage chunk of `grain` into nearly equal parts.
@@ -341,7 +363,7 @@ pub fn common_division(axes: &[&AxisChunks]) -> Result<AxisChunks> {
     let mut lens = Vec::with_capacity(cuts.len());
     let mut start = 0;
     for cut in cuts {
-        if cut > start || first.len() == 0 {
+        if cut > start || first.is_empty() {
             lens.push(cut - start);
         }
         start = cut;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use selion_core::{Chunk, ChunkSource, DType, Scalar, Steps};
 use selion_kernels::program::{Affine, Op};
-use selion_kernels::random::{Distribution, Key};
+use selion_kernels::random::{Distribution, Key, Param};
 use smallvec::{SmallVec, smallvec};
 
 use crate::chunks::{ChunkSpec, Chunks, normalize_chunks};
@@ -15,6 +15,11 @@ use crate::view::View;
 
 /// What automatic blocks aim at.
 pub const AUTO_CHUNK_BYTES: usize = 128 << 20;
+
+/// Storage chunks from this size on are blocks as they are: a task's overhead is far below the time to decode them.
+const STORED_BLOCK_MIN_BYTES: usize = 1 << 20;
+/// What blocks of several smaller storage chunks aim at: a few of them fit any cache of the last level.
+const STORED_BLOCK_BYTES: usize = 16 << 20;
 
 fn blocks(shape: &[usize], dtype: DType, chunks: Option<Chunks>) -> Result<Chunks> {
     match chunks {
@@ -102,7 +107,8 @@ impl Array {
         Ok(Array::make(Expr::Memory(chunk, unique()), dtype, chunks))
     }
 
-    /// Elements in storage. Automatic blocks are whole storage chunks.
+    /// Elements in storage. Unless said otherwise blocks are the storage's chunks, or several of them where those are
+    /// small: a block that is one chunk is decoded where it is needed, and a task costs little.
     ///
     /// # Errors
     /// As [`Array::full`].
@@ -111,10 +117,14 @@ impl Array {
         let stored = source.storage_chunks().map(|block| Chunks::regular(&shape, block));
         let chunks = match chunks {
             Some(chunks) => blocks(&shape, dtype, Some(chunks))?,
-            None => {
-                let specs = vec![ChunkSpec::Auto; shape.len()];
-                normalize_chunks(&specs, &shape, dtype, AUTO_CHUNK_BYTES, stored.as_ref())?
-            }
+            None => match stored {
+                Some(stored) if stored.largest_block() * dtype.size() >= STORED_BLOCK_MIN_BYTES => stored,
+                stored => {
+                    let limit = if stored.is_some() { STORED_BLOCK_BYTES } else { AUTO_CHUNK_BYTES };
+                    let specs = vec![ChunkSpec::Auto; shape.len()];
+                    normalize_chunks(&specs, &shape, dtype, limit, stored.as_ref())?
+                }
+            },
         };
         let view = View::identity(&shape);
         Ok(Array::make(Expr::Source { source, view }, dtype, chunks))
@@ -143,6 +153,10 @@ impl Array {
         shape: &[usize],
         chunks: Option<Chunks>,
     ) -> Result<Array> {
+        // What only computing will tell is not checked.
+        if let Some(known) = params.iter().map(known_param).collect::<Option<SmallVec<[Param; 3]>>>() {
+            distribution.check(&known).map_err(|error| ArrayError::Value(error.to_string()))?;
+        }
         let dtype = if distribution.result_is_integer() { DType::I64 } else { DType::F64 };
         let chunks = blocks(shape, dtype, chunks)?;
         let strides = selion_core::contiguous_strides(shape);
@@ -164,5 +178,22 @@ fn integer(scalar: &Scalar) -> i64 {
         DType::I64 | DType::DateTime(_) | DType::TimeDelta(_) => scalar.get::<i64>(),
         DType::U64 => scalar.get::<u64>() as i64,
         _ => scalar.to_c128().re as i64,
+    }
+}
+
+/// The value of a parameter that is the same for all elements.
+fn known_param(param: &Operand) -> Option<Param<'static>> {
+    match param {
+        Operand::Bool(value) => Some(Param::Int(i64::from(*value))),
+        Operand::Int(value) => Some(i64::try_from(*value).map_or(Param::Scalar(*value as f64), Param::Int)),
+        Operand::Float(value) => Some(Param::Scalar(*value)),
+        Operand::Complex(_) => None,
+        Operand::Array(array) => match array.expr() {
+            Expr::Full(scalar) if array.dtype().is_integer() && array.dtype() != DType::U64 => {
+                Some(Param::Int(scalar.to_c128().re as i64))
+            }
+            Expr::Full(scalar) if !array.dtype().is_complex() => Some(Param::Scalar(scalar.to_c128().re)),
+            _ => None,
+        },
     }
 }

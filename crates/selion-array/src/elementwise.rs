@@ -169,7 +169,9 @@ pub(crate) fn align(args: &mut [Array]) -> Result<Chunks> {
         let lead = ndim - arg.ndim();
         let own = Chunks::new((0..arg.ndim()).map(|axis| {
             let chunks = &arg.chunks().axes()[axis];
-            if (chunks.len() == 1 && shape[axis + lead] != 1) || !chunks.is_known() {
+            if chunks.len() == 1 && shape[axis + lead] != 1 {
+                AxisChunks::new(vec![1]) // it may have empty blocks beside the one that repeats
+            } else if !chunks.is_known() {
                 chunks.clone()
             } else {
                 axes[axis + lead].clone()

@@ -1,393 +1,397 @@
-//! NumPy's indexing, and the views that it shares with transposing and broadcasting.
+//! Indexing by NumPy's rules.
 //!
-//! Integers, slices, `None` and `...` become one view. Integer arrays then take elements of what the view left (`take`),
-//! booleans whose values are known become integers first, and lazy masks give axes of unknown length.
+//! An index is first *resolved* against the array's shape: ellipses become slices, masks whose values are known become
+//! lists of integers, negative indices count from the front, everything is checked. What is left of it splits in two:
+//! integers, slices and new axes are one [`View`]; lists of integers and lazy masks pick from that view. Where the axes
+//! of several lists end up is NumPy's rule: at the place of the first if all lists and integers stand next to each
+//! other, in front otherwise.
+
+use std::sync::Arc;
 
 use selion_core::Dims;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
-use crate::chunks::{AxisChunks, Chunks, UNKNOWN};
+use crate::chunks::UNKNOWN;
+use crate::elementwise::broadcast_shapes;
 use crate::error::{ArrayError, Result};
-use crate::expr::{Array, Expr};
+use crate::expr::Array;
+use crate::take::mask_mismatch;
 use crate::view::{AxisMap, View};
 
-/// One part of an index.
+/// One part of an index, as it stands between brackets.
 #[derive(Clone, Debug)]
 pub enum Index {
-    /// One element of an axis, which goes away.
+    /// An integer: the axis is dropped.
     Int(i64),
-    /// Part of an axis.
+    /// `start:stop:step`.
     Slice {
-        /// Where to start; from the end if negative.
+        /// The first index; by default the first in the direction of the step.
         start: Option<i64>,
-        /// Before which element to stop.
+        /// The index before which to stop; by default none.
         stop: Option<i64>,
-        /// Every how many elements; 1 by default.
+        /// How far to go each time; by default 1.
         step: Option<i64>,
     },
-    /// A new axis of length 1.
+    /// `None`: a new axis of length 1.
     NewAxis,
-    /// All axes that no other part is for.
+    /// `...`: as many full slices as are missing.
     Ellipsis,
     /// An array of integers.
     Ints {
         /// Its shape.
         shape: Vec<usize>,
-        /// Its elements, C-ordered.
+        /// Its elements in C order.
         values: Vec<i64>,
     },
-    /// An array of booleans whose values are known; it is for as many axes as it has.
+    /// An array of booleans, which covers as many axes as it has.
     Bools {
         /// Its shape.
         shape: Vec<usize>,
-        /// Its elements, C-ordered.
+        /// Its elements in C order.
         values: Vec<bool>,
     },
-    /// An array of booleans that is yet to be computed.
+    /// A lazy array of booleans.
     Mask(Array),
+    /// A lazy array of integers.
+    LazyInts(Array),
 }
 
-/// Part of an axis: the first element, how far a step goes, and how many elements there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Range {
-    pub(crate) start: usize,
-    pub(crate) step: isize,
-    pub(crate) len: usize,
+impl Index {
+    /// `:`.
+    pub fn full() -> Index {
+        Index::Slice { start: None, stop: None, step: None }
+    }
+
+    /// Whether it is `:`, or says the same at greater length.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Index::Slice { start: None | Some(0), stop: None, step: None | Some(1) })
+    }
+
+    /// How many axes it takes.
+    fn axes(&self) -> usize {
+        match self {
+            Index::Int(_) | Index::Slice { .. } | Index::Ints { .. } | Index::LazyInts(_) => 1,
+            Index::Bools { shape, .. } => shape.len(),
+            Index::Mask(mask) => mask.ndim(),
+            Index::NewAxis | Index::Ellipsis => 0,
+        }
+    }
 }
 
-/// What a slice takes of an axis of `len` elements, as Python has it.
-pub(crate) fn slice_range(start: Option<i64>, stop: Option<i64>, step: Option<i64>, len: usize) -> Result<Range> {
-    let step = step.unwrap_or(1);
+/// One part of a resolved index.
+#[derive(Clone, Debug)]
+pub(crate) enum Part {
+    Int {
+        axis: usize,
+        at: usize,
+    },
+    Slice {
+        axis: usize,
+        start: usize,
+        step: isize,
+        len: usize,
+    },
+    NewAxis,
+    /// An ellipsis that stands for no axis; it still parts the lists on its sides.
+    Gap,
+    /// A list; of a new axis of length 1 if `axis` is `None`.
+    Ints {
+        axis: Option<usize>,
+        shape: Dims,
+        values: Arc<[usize]>,
+    },
+    Mask {
+        axis: usize,
+        mask: Array,
+    },
+}
+
+impl Part {
+    fn is_list(&self) -> bool {
+        matches!(self, Part::Ints { .. } | Part::Mask { .. })
+    }
+}
+
+/// An index out of bounds.
+fn out_of_bounds(index: i64, axis: usize, len: usize) -> ArrayError {
+    ArrayError::Index(format!("index {index} is out of bounds for axis {axis} with size {len}"))
+}
+
+fn counted(index: i64, axis: usize, len: usize) -> Result<usize> {
+    let from_front = if index < 0 { index + len as i64 } else { index };
+    if from_front < 0 || from_front >= len as i64 {
+        Err(out_of_bounds(index, axis, len))
+    } else {
+        Ok(from_front as usize)
+    }
+}
+
+/// Where a Python slice starts, its step, and how many elements it has.
+///
+/// # Errors
+/// [`ArrayError::Value`] for a step of 0.
+fn resolve_slice(
+    len: usize,
+    start: Option<i64>,
+    stop: Option<i64>,
+    step: Option<i64>,
+) -> Result<(usize, isize, usize)> {
+    let (len, step) = (len as i64, step.unwrap_or(1));
     if step == 0 {
         return Err(ArrayError::Value("slice step cannot be zero".to_owned()));
     }
-    let len = len as i64;
     let (low, high) = if step > 0 { (0, len) } else { (-1, len - 1) };
-    let bound = |value: i64| (if value < 0 { value + len } else { value }).clamp(low, high);
-    let start = start.map_or(if step > 0 { 0 } else { len - 1 }, bound);
-    let stop = stop.map_or(if step > 0 { len } else { -1 }, bound);
+    let clamp = |at: i64| (if at < 0 { at + len } else { at }).clamp(low, high);
+    let start = start.map_or(if step > 0 { low } else { high }, clamp);
+    let stop = stop.map_or(if step > 0 { high } else { low }, clamp);
     let span = if step > 0 { stop - start } else { start - stop };
-    let count = if span <= 0 { 0 } else { (span - 1) / step.abs() + 1 };
-    Ok(Range { start: if count == 0 { 0 } else { start as usize }, step: step as isize, len: count as usize })
+    let count = if span <= 0 { 0 } else { (span - 1) / step.saturating_abs() + 1 };
+    Ok(if count == 0 {
+        (0, 1, 0)
+    } else {
+        (start as usize, if count == 1 { 1 } else { step as isize }, count as usize)
+    })
+}
+
+/// The parts of an index with all that depends on the shape worked out.
+///
+/// # Errors
+/// [`ArrayError::Index`] in NumPy's words.
+pub(crate) fn resolve(array: &Array, index: &[Index]) -> Result<Vec<Part>> {
+    let shape = array.shape();
+    let taken: usize = index.iter().map(Index::axes).sum();
+    if taken > shape.len() {
+        return Err(ArrayError::Index(format!(
+            "too many indices for array: array is {}-dimensional, but {taken} were indexed",
+            shape.len()
+        )));
+    }
+    if index.iter().filter(|part| matches!(part, Index::Ellipsis)).count() > 1 {
+        return Err(ArrayError::Index("an index can only have a single ellipsis ('...')".to_owned()));
+    }
+    let full = |axis: usize| Part::Slice { axis, start: 0, step: 1, len: shape[axis] };
+    let mut parts = Vec::with_capacity(shape.len());
+    let mut axis = 0;
+    for part in index {
+        let len = shape.get(axis).copied().unwrap_or(0);
+        if len == UNKNOWN && matches!(part, Index::Int(_) | Index::Ints { .. } | Index::Bools { .. }) {
+            array.chunks().known("indexing")?;
+        }
+        match part {
+            Index::Int(at) => parts.push(Part::Int { axis, at: counted(*at, axis, len)? }),
+            Index::Slice { .. } if part.is_full() => parts.push(full(axis)),
+            Index::Slice { start, stop, step } => {
+                if len == UNKNOWN {
+                    array.chunks().known("slicing")?;
+                }
+                let (start, step, len) = resolve_slice(len, *start, *stop, *step)?;
+                parts.push(Part::Slice { axis, start, step, len });
+            }
+            Index::NewAxis => parts.push(Part::NewAxis),
+            Index::Ellipsis => {
+                let missing = shape.len() - taken;
+                if missing == 0 {
+                    parts.push(Part::Gap);
+                }
+                parts.extend((axis..axis + missing).map(full));
+                axis += missing;
+            }
+            Index::Ints { shape, values } if shape.is_empty() => {
+                let at = values.first().copied().unwrap_or(0);
+                parts.push(Part::Int { axis, at: counted(at, axis, len)? });
+            }
+            Index::Ints { shape, values } => {
+                let values = values.iter().map(|at| counted(*at, axis, len)).collect::<Result<_>>()?;
+                parts.push(Part::Ints { axis: Some(axis), shape: shape.as_slice().into(), values });
+            }
+            Index::Bools { shape: lens, values } if lens.is_empty() => {
+                let places: Arc<[usize]> = if values.first() == Some(&true) { Arc::new([0]) } else { Arc::new([]) };
+                parts.push(Part::Ints { axis: None, shape: [places.len()].as_slice().into(), values: places });
+            }
+            Index::Bools { shape: lens, values } => {
+                for (k, mask_len) in lens.iter().enumerate() {
+                    if shape[axis + k] != *mask_len {
+                        return Err(mask_mismatch(axis + k, shape[axis + k], *mask_len));
+                    }
+                }
+                parts.extend(true_places(lens, values).into_iter().enumerate().map(|(k, values)| Part::Ints {
+                    axis: Some(axis + k),
+                    shape: [values.len()].as_slice().into(),
+                    values: values.into(),
+                }));
+            }
+            Index::Mask(mask) if mask.ndim() == 0 => {
+                return Err(ArrayError::NotImplemented("indexing with a lazy 0-d boolean array".to_owned()));
+            }
+            Index::Mask(mask) => parts.push(Part::Mask { axis, mask: mask.clone() }),
+            Index::LazyInts(_) => {
+                return Err(ArrayError::NotImplemented("indexing with a lazy array of integers".to_owned()));
+            }
+        }
+        axis += part.axes();
+    }
+    parts.extend((axis..shape.len()).map(full));
+    Ok(parts)
+}
+
+/// The coordinates of true elements, one list per axis: NumPy's `nonzero`.
+fn true_places(shape: &[usize], values: &[bool]) -> Vec<Vec<usize>> {
+    let mut lists = vec![Vec::new(); shape.len()];
+    for (k, _) in values.iter().enumerate().filter(|(_, flag)| **flag) {
+        let mut rest = k;
+        for (list, len) in lists.iter_mut().zip(shape).rev() {
+            list.push(rest % len);
+            rest /= len;
+        }
+    }
+    lists
+}
+
+/// Where in the result the axes of lists go: before which of the axes that slices and new axes make.
+pub(crate) fn list_position(parts: &[Part]) -> usize {
+    let picks = |part: &&Part| part.is_list() || matches!(part, Part::Int { .. });
+    let first = parts.iter().position(|part| picks(&part)).unwrap_or(0);
+    let last = parts.iter().rposition(|part| picks(&part)).unwrap_or(0);
+    let together = parts.get(first..=last).is_some_and(|between| between.iter().all(|part| picks(&part)));
+    let makes_axis = |part: &&Part| matches!(part, Part::Slice { .. } | Part::NewAxis);
+    if together { parts[..first].iter().filter(makes_axis).count() } else { 0 }
+}
+
+/// The lists with the shape to which they broadcast.
+fn broadcast_lists(lists: Vec<(Dims, Arc<[usize]>)>) -> Result<(Dims, Vec<Arc<[usize]>>)> {
+    let shapes: Vec<&[usize]> = lists.iter().map(|(shape, _)| shape.as_slice()).collect();
+    let common = broadcast_shapes(&shapes).map_err(|error| match error {
+        ArrayError::Broadcast(shapes) => {
+            let shapes: Vec<String> = shapes.iter().map(|shape| crate::chunks::shape_text(shape)).collect();
+            ArrayError::Index(format!(
+                "shape mismatch: indexing arrays could not be broadcast together with shapes {}",
+                shapes.join(" ").replace(", ", ",")
+            ))
+        }
+        other => other,
+    })?;
+    let size: usize = common.iter().product();
+    let spread = |(shape, values): (Dims, Arc<[usize]>)| {
+        if shape == common {
+            return values;
+        }
+        let own = selion_core::contiguous_strides(&shape);
+        let lead = common.len() - shape.len();
+        let element = |mut k: usize| {
+            let mut at = 0;
+            for axis in (0..common.len()).rev() {
+                if axis >= lead && shape[axis - lead] != 1 {
+                    at += k % common[axis] * own[axis - lead] as usize;
+                }
+                k /= common[axis];
+            }
+            values[at]
+        };
+        (0..size).map(element).collect()
+    };
+    let lists = lists.into_iter().map(spread).collect();
+    Ok((common, lists))
 }
 
 impl Array {
-    /// A view of this array.
-    pub(crate) fn viewed(&self, view: View) -> Array {
-        if view.is_identity(&self.shape()) {
-            return self.clone();
-        }
-        let chunks = view.chunks(self.chunks());
-        Array::make(Expr::View { input: self.clone(), view }, self.dtype(), chunks)
-    }
-
-    /// The elements that a NumPy index says.
+    /// The elements at an index, by NumPy's rules.
+    ///
+    /// Integers, slices and new axes cost nothing. Lists of integers make blocks about as large as the array's. A lazy
+    /// mask gives an axis of unknown length; a mask of several axes makes all of them but the first whole.
     ///
     /// # Errors
-    /// [`ArrayError::Index`] for an index out of bounds, too many of them, or a mask of the wrong shape;
-    /// [`ArrayError::Unknown`] for a part of an axis of unknown length.
+    /// [`ArrayError::Index`] in NumPy's words: out of bounds, too many indices, lists or masks of the wrong shape.
+    /// [`ArrayError::Unknown`] for anything but `:` on an axis of unknown length. [`ArrayError::NotImplemented`] for a
+    /// lazy mask beside other lists, and for lazy integers.
     ///
     /// ```
     /// use selion_array::{Array, Index};
-    /// let x = Array::zeros(&[10, 4], selion_core::DType::F64, None)?;
-    /// let rows = Index::Slice { start: Some(-1), stop: None, step: Some(-3) };
-    /// assert_eq!(x.getitem(&[rows, Index::Int(0)])?.shape().as_slice(), [4]);
+    /// let x = Array::ones(&[5, 4], selion_core::DType::F64, None)?;
+    /// let rows = Index::Slice { start: None, stop: None, step: Some(-2) };
+    /// assert_eq!(x.getitem(&[rows, Index::Int(-1)])?.shape().as_slice(), [3]);
+    /// let wrong = x.getitem(&[Index::Int(5)]).unwrap_err();
+    /// assert_eq!(wrong.to_string(), "index 5 is out of bounds for axis 0 with size 5");
     /// # Ok::<(), selion_array::ArrayError>(())
     /// ```
     pub fn getitem(&self, index: &[Index]) -> Result<Array> {
-        let index = self.complete(index)?;
-        let mut view = View { starts: smallvec![0; self.ndim()], axes: SmallVec::new(), shape: Dims::new() };
-        // Which axes of the view the arrays are for, and whether something stands between them.
-        let mut advanced: Vec<(usize, Index)> = Vec::new();
-        let (mut axis, mut runs, mut in_run) = (0, 0, false);
-        let any_array = index.iter().any(|part| matches!(part, Index::Ints { .. } | Index::Mask(_)));
-        for part in &index {
-            let counts =
-                matches!(part, Index::Ints { .. } | Index::Mask(_)) || (any_array && matches!(part, Index::Int(_)));
-            if counts && !in_run {
-                runs += 1;
-            }
-            in_run = counts;
+        let parts = resolve(self, index)?;
+        let position = list_position(&parts);
+        self.pick(parts, position)
+    }
+
+    /// The elements at points: lists of integers broadcast together, their axes always in front; other axes whole.
+    ///
+    /// # Errors
+    /// [`ArrayError::Index`] as [`Array::getitem`], and for slices that are not `:`.
+    ///
+    /// ```
+    /// use selion_array::{Array, Index};
+    /// let x = Array::ones(&[5, 4, 3], selion_core::DType::F64, None)?;
+    /// let list = |values: &[i64]| Index::Ints { shape: vec![values.len()], values: values.to_vec() };
+    /// assert_eq!(x.vindex(&[Index::full(), list(&[0, 3]), list(&[1, 2])])?.shape().as_slice(), [2, 5]);
+    /// # Ok::<(), selion_array::ArrayError>(())
+    /// ```
+    pub fn vindex(&self, index: &[Index]) -> Result<Array> {
+        let allowed = |part: &Index| {
+            part.is_full() || matches!(part, Index::Int(_) | Index::Ints { .. } | Index::Bools { .. } | Index::Ellipsis)
+        };
+        if !index.iter().all(allowed) {
+            return Err(ArrayError::Index(
+                "vindex does not support indexing with None (np.newaxis) or slices other than ':'".to_owned(),
+            ));
+        }
+        self.pick(resolve(self, index)?, 0)
+    }
+
+    fn pick(&self, parts: Vec<Part>, position: usize) -> Result<Array> {
+        let shape = self.shape();
+        let mut view =
+            View { starts: SmallVec::from_elem(0, shape.len()), axes: SmallVec::new(), shape: SmallVec::new() };
+        let add = |view: &mut View, map: Option<AxisMap>, len: usize| {
+            view.axes.push(map);
+            view.shape.push(len);
+            view.shape.len() - 1
+        };
+        let along = |axis: usize| Some(AxisMap { axis, step: 1 });
+        let mut axes = Vec::new();
+        let mut lists: Vec<(Dims, Arc<[usize]>)> = Vec::new();
+        let mut masks: Vec<(usize, Array)> = Vec::new();
+        for part in parts {
             match part {
-                Index::Int(at) => {
-                    view.starts[axis] = self.bounded(*at, axis)?;
-                    axis += 1;
+                Part::Int { axis, at } => view.starts[axis] = at,
+                Part::Slice { axis, start, step, len } => {
+                    view.starts[axis] = start;
+                    add(&mut view, Some(AxisMap { axis, step }), len);
                 }
-                Index::Slice { start, stop, step } => {
-                    let range = self.range(axis, *start, *stop, *step)?;
-                    view.starts[axis] = range.start;
-                    view.axes.push(Some(AxisMap { axis, step: range.step }));
-                    view.shape.push(range.len);
-                    axis += 1;
+                Part::NewAxis => {
+                    add(&mut view, None, 1);
                 }
-                Index::NewAxis => {
-                    view.axes.push(None);
-                    view.shape.push(1);
+                Part::Gap => {}
+                Part::Ints { axis, shape: list_shape, values } => {
+                    let map = axis.and_then(along);
+                    axes.push(add(&mut view, map, axis.map_or(1, |axis| shape[axis])));
+                    lists.push((list_shape, values));
                 }
-                Index::Ints { .. } | Index::Mask(_) => {
-                    let covered = if let Index::Mask(mask) = part { mask.ndim() } else { 1 };
-                    advanced.push((view.axes.len(), part.clone()));
-                    for _ in 0..covered {
-                        view.axes.push(Some(AxisMap { axis, step: 1 }));
-                        view.shape.push(self.shape()[axis]);
-                        axis += 1;
+                Part::Mask { axis, mask } => {
+                    masks.push((view.shape.len(), mask.clone()));
+                    for axis in axis..axis + mask.ndim() {
+                        add(&mut view, along(axis), shape[axis]);
                     }
                 }
-                Index::Ellipsis | Index::Bools { .. } => {}
             }
         }
         let viewed = self.viewed(view);
-        viewed.take_advanced(advanced, runs > 1)
-    }
-
-    /// The index with `...` written out and known booleans as integers, so that it has a part for every axis.
-    fn complete(&self, index: &[Index]) -> Result<Vec<Index>> {
-        let axes_of = |part: &Index| match part {
-            Index::NewAxis | Index::Ellipsis => 0,
-            Index::Bools { shape, .. } => shape.len(),
-            Index::Mask(mask) => mask.ndim(),
-            _ => 1,
-        };
-        let used: usize = index.iter().map(axes_of).sum();
-        if used > self.ndim() {
-            return Err(ArrayError::Index(format!(
-                "too many indices for array: array is {}-dimensional, but {used} were indexed",
-                self.ndim()
-            )));
-        }
-        if index.iter().filter(|part| matches!(part, Index::Ellipsis)).count() > 1 {
-            return Err(ArrayError::Index("an index can only have a single ellipsis ('...')".to_owned()));
-        }
-        let all = || Index::Slice { start: None, stop: None, step: None };
-        let mut complete = Vec::with_capacity(self.ndim());
-        let mut axis = 0;
-        for part in index {
-            match part {
-                Index::Ellipsis => {
-                    complete.extend((used..self.ndim()).map(|_| all()));
-                    axis += self.ndim() - used;
-                }
-                Index::Bools { shape, values } => {
-                    complete.extend(self.known_mask(axis, shape, values)?);
-                    axis += shape.len();
-                }
-                Index::Mask(mask) => {
-                    if !mask.dtype().eq(&selion_core::DType::Bool) {
-                        return Err(ArrayError::Index(
-                            "arrays used as indices must be of integer (or boolean) type".to_owned(),
-                        ));
-                    }
-                    self.check_mask(axis, &mask.shape())?;
-                    axis += mask.ndim();
-                    complete.push(part.clone());
-                }
-                other => {
-                    axis += axes_of(other);
-                    complete.push(other.clone());
-                }
+        match (masks.as_slice(), lists.is_empty()) {
+            ([], true) => Ok(viewed),
+            ([], false) => {
+                let (common, lists) = broadcast_lists(lists)?;
+                viewed.gather(axes, &common, lists, position)
             }
-        }
-        while axis < self.ndim() {
-            complete.push(all());
-            axis += 1;
-        }
-        Ok(complete)
-    }
-
-    fn check_mask(&self, axis: usize, shape: &[usize]) -> Result<()> {
-        for (k, len) in shape.iter().enumerate() {
-            let own = self.shape()[axis + k];
-            if own != *len && own != UNKNOWN && *len != UNKNOWN {
-                return Err(ArrayError::Index(format!(
-                    "boolean index did not match indexed array along axis {}; size of axis is {own} but size of \
-                     corresponding boolean axis is {len}",
-                    axis + k
-                )));
+            ([(axis, mask)], true) => {
+                viewed.compress_lazily(*axis, mask)?.moveaxis(&[*axis as isize], &[position as isize])
             }
+            _ => Err(ArrayError::NotImplemented("indexing with a lazy boolean array and other arrays".to_owned())),
         }
-        Ok(())
-    }
-
-    /// The coordinates of the true elements, an array for each axis.
-    fn known_mask(&self, axis: usize, shape: &[usize], values: &[bool]) -> Result<Vec<Index>> {
-        self.check_mask(axis, shape)?;
-        let found: Vec<usize> = (0..values.len()).filter(|at| values[*at]).collect();
-        let strides = selion_core::contiguous_strides(shape);
-        Ok((0..shape.len())
-            .map(|k| Index::Ints {
-                shape: vec![found.len()],
-                values: found.iter().map(|at| (at / strides[k] as usize % shape[k].max(1)) as i64).collect(),
-            })
-            .collect())
-    }
-
-    /// An index into an axis, counted from the front.
-    pub(crate) fn bounded(&self, at: i64, axis: usize) -> Result<usize> {
-        let len = self.shape()[axis];
-        if len == UNKNOWN {
-            self.chunks().known("indexing")?;
-        }
-        let counted = if at < 0 { at + len as i64 } else { at };
-        if counted < 0 || counted >= len as i64 {
-            return Err(ArrayError::Index(format!("index {at} is out of bounds for axis {axis} with size {len}")));
-        }
-        Ok(counted as usize)
-    }
-
-    fn range(&self, axis: usize, start: Option<i64>, stop: Option<i64>, step: Option<i64>) -> Result<Range> {
-        let len = self.shape()[axis];
-        if len == UNKNOWN {
-            if matches!((start, stop, step), (None | Some(0), None, None | Some(1))) {
-                return Ok(Range { start: 0, step: 1, len });
-            }
-            self.chunks().known("slicing")?;
-        }
-        slice_range(start, stop, step, len)
-    }
-
-    /// The axes in another order; reversed if `None`.
-    ///
-    /// # Errors
-    /// [`ArrayError::Value`] if `axes` is no permutation.
-    pub fn transpose(&self, axes: Option<&[isize]>) -> Result<Array> {
-        let ndim = self.ndim();
-        let axes: Vec<usize> = match axes {
-            None => (0..ndim).rev().collect(),
-            Some(axes) => axes.iter().map(|axis| self.axis(*axis)).collect::<Result<_>>()?,
-        };
-        let mut seen = axes.clone();
-        seen.sort_unstable();
-        if seen.len() != ndim {
-            return Err(ArrayError::Value("axes don't match array".to_owned()));
-        }
-        if seen.iter().enumerate().any(|(k, axis)| k != *axis) {
-            return Err(ArrayError::Value("repeated axis in transpose".to_owned()));
-        }
-        let shape = self.shape();
-        Ok(self.viewed(View {
-            starts: smallvec![0; ndim],
-            shape: axes.iter().map(|axis| shape[*axis]).collect(),
-            axes: axes.into_iter().map(|axis| Some(AxisMap { axis, step: 1 })).collect(),
-        }))
-    }
-
-    /// Without the given axes of length 1; without all of them if `None`.
-    ///
-    /// # Errors
-    /// [`ArrayError::Value`] for an axis of another length.
-    pub fn squeeze(&self, axes: Option<&[isize]>) -> Result<Array> {
-        let shape = self.shape();
-        let dropped = match axes {
-            None => (0..shape.len()).filter(|axis| shape[*axis] == 1).fold(0, |mask, axis| mask | 1 << axis),
-            Some(axes) => self.axis_mask(Some(axes))?,
-        };
-        if (0..shape.len()).any(|axis| dropped >> axis & 1 == 1 && shape[axis] != 1) {
-            return Err(ArrayError::Value(
-                "cannot select an axis to squeeze out which has size not equal to one".to_owned(),
-            ));
-        }
-        let kept: Vec<usize> = (0..shape.len()).filter(|axis| dropped >> axis & 1 == 0).collect();
-        Ok(self.viewed(View {
-            starts: smallvec![0; shape.len()],
-            shape: kept.iter().map(|axis| shape[*axis]).collect(),
-            axes: kept.into_iter().map(|axis| Some(AxisMap { axis, step: 1 })).collect(),
-        }))
-    }
-
-    /// With new axes of length 1 at the given places of the result.
-    ///
-    /// # Errors
-    /// [`ArrayError::Axis`] for a place that is not there, [`ArrayError::Value`] for one that comes twice.
-    pub fn expand_dims(&self, axes: &[isize]) -> Result<Array> {
-        let ndim = self.ndim() + axes.len();
-        let mut new = vec![false; ndim];
-        for axis in axes {
-            let counted = if *axis < 0 { axis + ndim as isize } else { *axis };
-            if counted < 0 || counted >= ndim as isize {
-                return Err(ArrayError::Axis { axis: *axis, ndim });
-            }
-            if std::mem::replace(&mut new[counted as usize], true) {
-                return Err(ArrayError::Value("repeated axis".to_owned()));
-            }
-        }
-        let shape = self.shape();
-        let mut old = 0..self.ndim();
-        let axes: SmallVec<[Option<AxisMap>; 4]> =
-            new.iter().map(|new| if *new { None } else { old.next().map(|axis| AxisMap { axis, step: 1 }) }).collect();
-        Ok(self.viewed(View {
-            starts: smallvec![0; shape.len()],
-            shape: axes.iter().map(|map| map.map_or(1, |map| shape[map.axis])).collect(),
-            axes,
-        }))
-    }
-
-    /// Repeats axes of length 1, and adds axes in front; `chunks` divides the repeated ones.
-    ///
-    /// # Errors
-    /// [`ArrayError::Value`] if a length differs that is not 1.
-    pub fn broadcast_to(&self, shape: &[usize], chunks: Option<&Chunks>) -> Result<Array> {
-        let own = self.shape();
-        let fits = |k: usize| own[k] == 1 || own[k] == shape[k + shape.len() - own.len()];
-        if own.len() > shape.len() || !(0..own.len()).all(fits) {
-            return Err(ArrayError::Value(format!(
-                "cannot broadcast shape {} to shape {shape:?}",
-                self.chunks().shape_text()
-            )));
-        }
-        let lead = shape.len() - own.len();
-        let repeats = |axis: usize| axis < lead || (own[axis - lead] == 1 && shape[axis] != 1);
-        let view = View {
-            starts: smallvec![0; own.len()],
-            axes: (0..shape.len()).map(|k| (!repeats(k)).then(|| AxisMap { axis: k - lead, step: 1 })).collect(),
-            shape: shape.into(),
-        };
-        if view.is_identity(&own) {
-            return Ok(self.clone());
-        }
-        let divided = view.chunks(self.chunks());
-        let chunks = match chunks {
-            None => divided,
-            Some(wanted) => Chunks::new((0..shape.len()).map(|axis| {
-                let from: &Chunks = if repeats(axis) { wanted } else { &divided };
-                from.axes()[axis].clone()
-            })),
-        };
-        Ok(Array::make(Expr::View { input: self.clone(), view }, self.dtype(), chunks))
-    }
-
-    /// The elements in reverse along the given axes; along all if `None`.
-    ///
-    /// # Errors
-    /// [`ArrayError::Axis`] for an axis that is not there.
-    pub fn flip(&self, axes: Option<&[isize]>) -> Result<Array> {
-        self.chunks().known("flip")?;
-        let mask = self.axis_mask(axes)?;
-        let shape = self.shape();
-        let mut view = View::identity(&shape);
-        for axis in (0..shape.len()).filter(|axis| mask >> axis & 1 == 1) {
-            view.starts[axis] = shape[axis].saturating_sub(1);
-            view.axes[axis] = Some(AxisMap { axis, step: -1 });
-        }
-        Ok(self.viewed(view))
-    }
-
-    /// The blocks that the given ranges of blocks are, as an array: `x.blocks[...]`.
-    ///
-    /// # Errors
-    /// [`ArrayError::Unknown`] if block lengths are unknown.
-    pub fn block_range(&self, first: &[usize], count: &[usize]) -> Result<Array> {
-        self.chunks().known("blocks")?;
-        let mut view = View::identity(&self.shape());
-        for axis in 0..self.ndim() {
-            let along = &self.chunks().axes()[axis];
-            view.starts[axis] = along.start(first[axis]);
-            view.shape[axis] = along.start(first[axis] + count[axis]) - along.start(first[axis]);
-        }
-        let chunks = Chunks::new((0..self.ndim()).map(|axis| {
-            let lens = &self.chunks().axes()[axis].lens()[first[axis]..first[axis] + count[axis]];
-            AxisChunks::new(lens.to_vec())
-        }));
-        Ok(Array::make(Expr::View { input: self.clone(), view }, self.dtype(), chunks))
     }
 }
 
@@ -397,13 +401,13 @@ mod tests {
 
     #[test]
     fn slices_are_pythons() {
-        let range = |start, stop, step| slice_range(start, stop, step, 10).map(|r| (r.start, r.step, r.len)).unwrap();
-        assert_eq!(range(None, None, None), (0, 1, 10));
-        assert_eq!(range(None, None, Some(-1)), (9, -1, 10));
-        assert_eq!(range(Some(-3), None, None), (7, 1, 3));
-        assert_eq!(range(Some(2), Some(100), Some(3)), (2, 3, 3));
-        assert_eq!(range(Some(8), Some(2), Some(-4)), (8, -4, 2));
-        assert_eq!(range(Some(5), Some(5), None).2, 0);
-        assert!(slice_range(None, None, Some(0), 3).is_err());
+        let slice = |len, start, stop, step| resolve_slice(len, start, stop, step).unwrap();
+        assert_eq!(slice(10, None, None, None), (0, 1, 10));
+        assert_eq!(slice(10, None, None, Some(-3)), (9, -3, 4));
+        assert_eq!(slice(10, Some(-3), None, None), (7, 1, 3));
+        assert_eq!(slice(10, Some(20), Some(-20), Some(-1)), (9, -1, 10));
+        assert_eq!(slice(10, Some(5), Some(5), None), (0, 1, 0));
+        assert_eq!(slice(0, None, None, Some(-1)), (0, 1, 0));
+        assert!(resolve_slice(3, None, None, Some(0)).is_err());
     }
 }

@@ -3,31 +3,52 @@
 //! An [`Array`] is an expression over leaves (constants, memory, storage, random numbers). [`optimize`] rewrites
 //! expressions, [`lower`] turns them into a [`selion_core::Graph`] that any executor runs. Nothing here runs anything.
 
+mod assign;
+mod bins;
+mod block_fn;
+mod blocks;
 mod blockwise;
 mod chunks;
+mod contract;
 mod creation;
+mod diagonal;
+mod differences;
 mod elementwise;
 mod error;
+#[cfg(test)]
+mod evaluate_for_tests;
 mod explain;
 mod expr;
 mod indexing;
+mod join;
 mod lower;
+mod manipulate;
 mod operators;
 mod optimize;
+mod pad;
 mod rechunk;
 mod reduce;
+mod repeat;
+mod reshape;
+mod scan;
+mod sorting;
 mod take;
 mod view;
 
 pub use blockwise::{BlockFunction, BlockInfo, blockwise};
 pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normalize_chunks, slice_division};
+pub use contract::tensordot;
 pub use creation::AUTO_CHUNK_BYTES;
+pub use differences::Spacing;
 pub use elementwise::{Operand, broadcast_shapes, ufunc};
 pub use error::{ArrayError, Result};
 pub use explain::explain;
 pub use expr::{Array, BlockOp, NodeId};
 pub use indexing::Index;
+pub use join::Nested;
 pub use lower::{LowerOptions, Root, lower};
 pub use optimize::optimize;
+pub use pad::PadMode;
 pub use reduce::{ReduceKind, Reduction};
+pub use sorting::{Ranks, UniqueArrays};
 pub use view::{AxisMap, View};

@@ -116,10 +116,31 @@ impl Array {
             }
         }
         if self.dtype().is_complex() && matches!(kind, ReduceKind::NanVar | ReduceKind::NanStd) {
-            return Err(unsupported().into());
+            // A number with a NaN in one part counts in neither.
+            let nan = Array::scalar(Scalar::from_f64(f64::NAN, self.dtype().real()));
+            let missing = self.unary(Op::Isnan)?;
+            let part = |op: Op| -> Result<Array> {
+                ufunc(Op::Where, &[(&missing).into(), (&nan).into(), self.unary(op)?.into()])?.reduce(
+                    ReduceKind::NanVar,
+                    axes,
+                    keepdims,
+                    ddof,
+                    split_every,
+                )
+            };
+            let variance = part(Op::Real)?.binary(Op::Add, &part(Op::Imag)?)?;
+            return if kind == ReduceKind::NanStd { variance.unary(Op::Sqrt) } else { Ok(variance) };
         }
         if self.dtype().is_complex() && matches!(kind, ReduceKind::Var | ReduceKind::Std) {
             return self.complex_variance(kind, axes, keepdims, ddof, split_every);
+        }
+        if matches!(kind, ReduceKind::Any | ReduceKind::All) && self.dtype() != DType::Bool {
+            let zero = Array::scalar(Scalar::zero(self.dtype()));
+            return self.binary(Op::NotEqual, &zero)?.reduce(kind, axes, keepdims, ddof, split_every);
+        }
+        // The sum of a mean must not wrap around.
+        if kind == ReduceKind::Mean && self.dtype().is_integer() {
+            return self.astype(DType::F64)?.reduce(kind, axes, keepdims, ddof, split_every);
         }
         let shape = self.shape();
         let needs_elements = matches!(
@@ -134,7 +155,12 @@ impl Array {
                 | ReduceKind::NanArgMax
         );
         let reduces_nothing = (0..shape.len()).any(|axis| mask >> axis & 1 == 1 && shape[axis] == 0);
-        if needs_elements && reduces_nothing && !shape.iter().enumerate().any(|(a, l)| mask >> a & 1 == 0 && *l == 0) {
+        // NumPy's NaN-skipping index reductions ask for elements even where there are no results.
+        let strict = matches!(kind, ReduceKind::NanArgMin | ReduceKind::NanArgMax);
+        if needs_elements
+            && reduces_nothing
+            && (strict || !shape.iter().enumerate().any(|(a, l)| mask >> a & 1 == 0 && *l == 0))
+        {
             let name = kind.name().trim_start_matches("nan");
             return Err(ArrayError::Value(if name.starts_with("arg") {
                 format!("attempt to get {name} of an empty sequence")

@@ -202,8 +202,11 @@ fn from_zarr(py: Python<'_>, path: &str, chunks: &Bound<'_, PyAny>, component: O
     let source = py.detach(|| open_zarr(path, component)).map_err(to_python)?;
     let (shape, dtype) = (source.shape().to_vec(), source.dtype());
     let stored = stored_chunks(&shape, ChunkSource::storage_chunks(&source));
-    let chunks = convert::chunks(chunks, &shape, dtype, stored.as_ref())?;
-    made(Array::from_source(Arc::new(source), Some(chunks)))
+    let chunks = match chunks.is_none() {
+        true => None,
+        false => Some(convert::chunks(chunks, &shape, dtype, stored.as_ref())?),
+    };
+    made(Array::from_source(Arc::new(source), chunks))
 }
 
 /// Makes a Zarr array for `array` and computes it into that.

@@ -104,30 +104,7 @@ fn getitem(array: &PyArray, index: &Bound<'_, PyAny>) -> PyResult<PyArray> {
 /// Pointwise indexing: integer arrays for some axes, whole slices for the others.
 #[pyfunction]
 fn vindex(array: &PyArray, index: &Bound<'_, PyAny>) -> PyResult<PyArray> {
-    let mut points = Vec::new();
-    for (axis, part) in parts(index)?.into_iter().enumerate() {
-        match part {
-            Index::Ints { shape, values } => points.push((axis, shape, values)),
-            Index::Int(at) => points.push((axis, vec![], vec![at])),
-            Index::Slice { start: None, stop: None, step: None } => {}
-            _ => {
-                return Err(PyIndexError::new_err(
-                    "vindex does not support indexing with None (np.newaxis), ellipsis, or partial slices",
-                ));
-            }
-        }
-    }
-    made(array.0.vindex(points))
-}
-
-#[pyfunction]
-fn take(array: &PyArray, indices: Vec<i64>, axis: isize) -> PyResult<PyArray> {
-    let ndim = array.0.ndim();
-    let counted = if axis < 0 { axis + ndim as isize } else { axis };
-    if counted < 0 || counted >= ndim as isize {
-        return Err(to_python(selion::array::ArrayError::Axis { axis, ndim }));
-    }
-    made(array.0.take(&indices, counted as usize))
+    made(array.0.vindex(&parts(index)?))
 }
 
 #[pyfunction]
@@ -156,7 +133,7 @@ fn flip(array: &PyArray, axis: Option<&Bound<'_, PyAny>>) -> PyResult<PyArray> {
 #[pyfunction]
 fn broadcast_to(array: &PyArray, shape: Vec<usize>, chunks: &Bound<'_, PyAny>) -> PyResult<PyArray> {
     let chunks = if chunks.is_none() { None } else { Some(convert::chunks(chunks, &shape, array.0.dtype(), None)?) };
-    made(array.0.broadcast_to(&shape, chunks.as_ref()))
+    made(array.0.broadcast_to(&shape, chunks))
 }
 
 /// A range of blocks along each axis.
@@ -174,7 +151,6 @@ fn is_unknown(array: &PyArray) -> bool {
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(getitem, m)?)?;
     m.add_function(wrap_pyfunction!(vindex, m)?)?;
-    m.add_function(wrap_pyfunction!(take, m)?)?;
     m.add_function(wrap_pyfunction!(transpose, m)?)?;
     m.add_function(wrap_pyfunction!(squeeze, m)?)?;
     m.add_function(wrap_pyfunction!(expand_dims, m)?)?;

@@ -5,6 +5,7 @@
 //! * `convert`: other arguments (dtypes, chunks, operands);
 //! * `index`: NumPy's indices; `callback`: Python functions on blocks;
 //! * `draw`: drawings of chunks, and `explain()`;
+//! * `ops`: joins, shapes, products, sorts, counts;
 //! * `run`: computing, with signals looked after;
 //! * `source`: Python objects as storage; `settings`: `selion.config`; `errors`: which exception an error becomes.
 
@@ -15,6 +16,7 @@ mod convert;
 mod draw;
 mod errors;
 mod index;
+mod ops;
 mod run;
 mod settings;
 mod source;
@@ -30,6 +32,7 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     callback::register(m)?;
     index::register(m)?;
     draw::register(m)?;
+    ops::register(m)?;
     run::register(m)?;
     settings::register(m)
 }

@@ -31,11 +31,13 @@ from selion.array.core import Array, asanyarray, asarray, from_array, from_zarr,
 from selion.array.creation import *  # noqa: F403
 from selion.array.functions import *  # noqa: F403
 from selion.array.indexing import *  # noqa: F403
+from selion.array.linear import *  # noqa: F403
 from selion.array.manipulation import *  # noqa: F403
 from selion.array.reductions import *  # noqa: F403
+from selion.array.routines import *  # noqa: F403
+from selion.array.scans import *  # noqa: F403
+from selion.array.sorting import *  # noqa: F403
 from selion.array.ufuncs import *  # noqa: F403
-
-array = asarray
 
 
 class PerformanceWarning(Warning):

@@ -151,9 +151,7 @@ class Array:
 
     def __bool__(self):
         if self.size > 1:
-            raise ValueError(
-                f"The truth value of a {type(self).__name__} is ambiguous. Use a.any() or a.all()."
-            )
+            raise ValueError(f"The truth value of a {type(self).__name__} is ambiguous. Use a.any() or a.all().")
         return bool(self.compute())
 
     def _scalar(self, kind):
@@ -270,6 +268,76 @@ class Array:
             axes = axes[0] or ()
         return Array(_selion.transpose(self._native, list(axes) or None))
 
+    def reshape(self, *shape, merge_chunks=True, limit=None) -> Array:
+        """The same elements, in C order, in another shape; one length may be -1."""
+        from selion.array.manipulation import reshape
+
+        return reshape(self, shape[0] if len(shape) == 1 and not np.isscalar(shape[0]) else shape)
+
+    def ravel(self) -> Array:
+        """The elements in C order, along one axis."""
+        return Array(_selion.ravel(self._native))
+
+    def flatten(self) -> Array:
+        """As `ravel`."""
+        return self.ravel()
+
+    def repeat(self, repeats, axis=None) -> Array:
+        """Each element several times. See `selion.array.repeat`."""
+        from selion.array.manipulation import repeat
+
+        return repeat(self, repeats, axis)
+
+    def dot(self, other) -> Array:
+        """The dot product. See `selion.array.dot`."""
+        from selion.array.linear import dot
+
+        return dot(self, other)
+
+    def __matmul__(self, other):
+        from selion.array.linear import matmul
+
+        return matmul(self, other)
+
+    def __rmatmul__(self, other):
+        from selion.array.linear import matmul
+
+        return matmul(other, self)
+
+    def cumsum(self, axis, dtype=None, out=None, *, method="sequential") -> Array:
+        """Running sums along an axis."""
+        from selion.array.scans import cumsum
+
+        return cumsum(self, axis, dtype)
+
+    def cumprod(self, axis, dtype=None, out=None, *, method="sequential") -> Array:
+        """Running products along an axis."""
+        from selion.array.scans import cumprod
+
+        return cumprod(self, axis, dtype)
+
+    def topk(self, k, axis=-1, split_every=None) -> Array:
+        """The ``k`` largest elements along an axis. See `selion.array.topk`."""
+        from selion.array.sorting import topk
+
+        return topk(self, k, axis)
+
+    def argtopk(self, k, axis=-1, split_every=None) -> Array:
+        """Where the ``k`` largest elements along an axis are. See `selion.array.argtopk`."""
+        from selion.array.sorting import argtopk
+
+        return argtopk(self, k, axis)
+
+    def nonzero(self) -> tuple:
+        """The coordinates of the elements that are not zero. See `selion.array.nonzero`."""
+        from selion.array.sorting import nonzero
+
+        return nonzero(self)
+
+    def trace(self, offset=0, axis1=0, axis2=1, dtype=None) -> Array:
+        """The sum along a diagonal."""
+        return Array(_selion.trace(self._native, offset, axis1, axis2))
+
     def swapaxes(self, axis1, axis2) -> Array:
         """Two axes in each other's place."""
         from selion.array.manipulation import swapaxes
@@ -302,7 +370,7 @@ class Array:
 
     def round(self, decimals=0) -> Array:
         """The elements, rounded to so many decimals."""
-        from selion.array.functions import round as round_
+        from selion.array.routines import round as round_
 
         return round_(self, decimals)
 
@@ -433,7 +501,7 @@ def from_zarr(url, component=None, storage_options=None, chunks=None, name=None,
     component : str, optional
         The array's path in the store.
     chunks : int, tuple, dict, "auto" or bytes as text, optional
-        Block lengths; as many whole storage chunks as make up about 128 MiB by default.
+        Block lengths; the store's chunks by default, several together if they are small.
 
     Raises
     ------
@@ -443,7 +511,7 @@ def from_zarr(url, component=None, storage_options=None, chunks=None, name=None,
     folder = _zarr_folder(url)
     if folder is None:
         return from_array(url, chunks=chunks or "auto")
-    return Array(_selion.from_zarr(folder, chunks or "auto", component))
+    return Array(_selion.from_zarr(folder, chunks, component))
 
 
 def _zarr_folder(url) -> str | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from selion import _selion
-from selion.array.core import Array
+from selion.array.core import Array, _ufunc, asanyarray
 
-__all__ = ["arange", "empty", "full", "indices", "fromfunction", "linspace", "meshgrid", "ones", "zeros"]
+__all__ = [
+    "arange", "array", "empty", "empty_like", "eye", "fromfunction", "full", "full_like", "indices", "linspace",
+    "meshgrid", "ones", "ones_like", "tri", "zeros", "zeros_like",
+]  # fmt: skip
 
 
 def _shape(shape) -> tuple:
@@ -64,8 +67,45 @@ def arange(start=0, stop=None, step=1, *, chunks="auto", dtype=None, like=None, 
     return Array(_selion.arange(start, step, len_, dtype, chunks))
 
 
-def linspace(start, stop, num=50, endpoint=True, retstep=False, chunks="auto", dtype=None, **kwargs):
-    """``num`` evenly spaced values from ``start`` to ``stop``.
+def array(x, dtype=None, ndmin=None, *, like=None) -> Array:
+    """An array of what is in ``x``: nested lists, a NumPy array, or an array of selion."""
+    if ndmin is not None and ndmin > np.ndim(x):
+        raise NotImplementedError("array(ndmin=...) is not implemented")
+    return asanyarray(x, dtype)
+
+
+def full_like(a, fill_value, order="C", dtype=None, chunks=None, name=None, shape=None) -> Array:
+    """The same value everywhere, in the shape, dtype and blocks of ``a``.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> da.full_like(da.arange(3), 5).compute()
+    array([5, 5, 5])
+    """
+    a = asanyarray(a)
+    if shape is None:
+        return full(a.shape, fill_value, dtype or a.dtype, chunks or a.chunks)
+    return full(shape, fill_value, dtype or a.dtype, chunks or "auto")
+
+
+def ones_like(a, dtype=None, order="C", chunks=None, name=None, shape=None) -> Array:
+    """Ones, in the shape, dtype and blocks of ``a``."""
+    return full_like(a, 1, order, dtype, chunks, name, shape)
+
+
+def zeros_like(a, dtype=None, order="C", chunks=None, name=None, shape=None) -> Array:
+    """Zeros, in the shape, dtype and blocks of ``a``."""
+    return full_like(a, 0, order, dtype, chunks, name, shape)
+
+
+def empty_like(a, dtype=None, order="C", chunks=None, name=None, shape=None) -> Array:
+    """Elements of any value (zeros), in the shape, dtype and blocks of ``a``."""
+    return full_like(a, 0, order, dtype, chunks, name, shape)
+
+
+def linspace(start, stop, num=50, endpoint=True, retstep=False, chunks="auto", dtype=None):
+    """``num`` evenly spaced numbers from ``start`` to ``stop``.
 
     Examples
     --------
@@ -76,12 +116,39 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, chunks="auto", d
     num = int(num)
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
-    parts = num - 1 if endpoint else num
-    step = (stop - start) / parts if parts > 0 else float("nan")
-    x = arange(0, num, dtype=float, chunks=chunks) * (step if parts > 0 else 0.0) + start
+    steps = num - 1 if endpoint else num
+    step = (stop - start) / steps if steps > 0 else float("nan")
+    index = arange(num, chunks=chunks)
+    x = index * (step if steps > 0 else 0.0) + start
+    if endpoint and num > 1:
+        x = _ufunc("where", index == num - 1, stop * 1.0, x)
     if dtype is not None:
-        x = x.astype(dtype)
+        x = _ufunc("floor", x).astype(dtype) if np.dtype(dtype).kind in "iu" else x.astype(dtype)
     return (x, step) if retstep else x
+
+
+def _row_minus_column(n, m, chunks) -> Array:
+    """The number of the diagonal on which each element is."""
+    row, column = (Array(_selion.coordinate((n, m), axis, chunks)) for axis in (0, 1))
+    return column - row
+
+
+def eye(N, chunks="auto", M=None, k=0, dtype=float) -> Array:
+    """Ones on the ``k``-th diagonal, zeros elsewhere.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> da.eye(2, dtype=int).compute()
+    array([[1, 0],
+           [0, 1]])
+    """
+    return (_row_minus_column(int(N), int(N if M is None else M), chunks) == k).astype(dtype)
+
+
+def tri(N, M=None, k=0, dtype=float, chunks="auto", *, like=None) -> Array:
+    """Ones on and below the ``k``-th diagonal, zeros elsewhere."""
+    return (_row_minus_column(int(N), int(N if M is None else M), chunks) <= k).astype(dtype)
 
 
 def indices(dimensions, dtype=int, chunks="auto") -> Array:

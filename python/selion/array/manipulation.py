@@ -8,6 +8,24 @@ from selion import _selion
 from selion.array.core import Array, asanyarray
 
 __all__ = [
+    "block",
+    "concatenate",
+    "diag",
+    "diagonal",
+    "diff",
+    "dstack",
+    "hstack",
+    "pad",
+    "ravel",
+    "repeat",
+    "reshape",
+    "roll",
+    "stack",
+    "tile",
+    "trace",
+    "tril",
+    "triu",
+    "vstack",
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
@@ -162,3 +180,183 @@ atleast_3d = _atleast(3)
 def rechunk(x, chunks="auto", **kwargs) -> Array:
     """The same elements in other blocks. See `Array.rechunk`."""
     return asanyarray(x).rechunk(chunks, **kwargs)
+
+
+def _natives(arrays) -> list:
+    return [asanyarray(x)._native for x in arrays]
+
+
+def concatenate(seq, axis=0, allow_unknown_chunksizes=False) -> Array:
+    """Arrays one after the other along an axis they have.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> da.concatenate([da.zeros(2), da.ones(1)]).compute()
+    array([0., 0., 1.])
+    """
+    return Array(_selion.concatenate(_natives(seq), axis))
+
+
+def stack(seq, axis=0, allow_unknown_chunksizes=False) -> Array:
+    """Arrays of one shape along a new axis."""
+    return Array(_selion.stack(_natives(seq), axis))
+
+
+def vstack(tup, allow_unknown_chunksizes=False) -> Array:
+    """Arrays one below the other."""
+    return concatenate([atleast_2d(x) for x in tup], axis=0)
+
+
+def hstack(tup, allow_unknown_chunksizes=False) -> Array:
+    """Arrays beside each other."""
+    tup = [atleast_1d(x) for x in tup]
+    return concatenate(tup, axis=0 if all(x.ndim == 1 for x in tup) else 1)
+
+
+def dstack(tup, allow_unknown_chunksizes=False) -> Array:
+    """Arrays behind each other, along the third axis."""
+    return concatenate([atleast_3d(x) for x in tup], axis=2)
+
+
+def block(arrays, allow_unknown_chunksizes=False) -> Array:
+    """An array from nested lists of arrays: the innermost beside each other along the last axis."""
+
+    def depth(nest):
+        return 1 + max((depth(part) for part in nest), default=0) if isinstance(nest, list) else 0
+
+    def ndim(nest):
+        return max((ndim(part) for part in nest), default=0) if isinstance(nest, list) else asanyarray(nest).ndim
+
+    levels = depth(arrays)
+    dims = max(levels, ndim(arrays))
+
+    def join(nest, level):
+        if not isinstance(nest, list):
+            x = asanyarray(nest)
+            return x[(None,) * (dims - x.ndim)]
+        if not nest:
+            raise ValueError("List at arrays cannot be empty")
+        return concatenate([join(part, level + 1) for part in nest], axis=dims - levels + level)
+
+    return join(arrays, 0)
+
+
+def reshape(x, shape, merge_chunks=True, limit=None) -> Array:
+    """The same elements, in C order, in another shape; one length may be -1.
+
+    Raises
+    ------
+    ValueError
+        If the number of elements differs.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> da.arange(6, chunks=2).reshape(2, -1).compute()
+    array([[0, 1, 2],
+           [3, 4, 5]])
+    """
+    shape = (shape,) if np.isscalar(shape) else tuple(shape)
+    return Array(_selion.reshape(asanyarray(x)._native, [int(n) for n in shape]))
+
+
+def ravel(array_like) -> Array:
+    """The elements in C order, along one axis."""
+    return asanyarray(array_like).ravel()
+
+
+def roll(array, shift, axis=None) -> Array:
+    """The elements moved on along axes; what leaves at the end comes in at the start."""
+    shifts = [int(n) for n in np.atleast_1d(shift)]
+    axes = None if axis is None else [int(n) for n in np.atleast_1d(axis)]
+    if axes is not None:
+        shifts, axes = ([int(n) for n in part] for part in np.broadcast_arrays(shifts, axes))
+    return Array(_selion.roll(asanyarray(array)._native, shifts, axes))
+
+
+def repeat(a, repeats, axis=None) -> Array:
+    """Each element ``repeats`` times along an axis."""
+    return Array(_selion.repeat(asanyarray(a)._native, [int(n) for n in np.atleast_1d(repeats)], axis))
+
+
+def tile(A, reps) -> Array:
+    """The whole array repeated along its axes."""
+    return Array(_selion.tile(asanyarray(A)._native, [int(n) for n in np.atleast_1d(reps)]))
+
+
+def pad(array, pad_width, mode="constant", **kwargs) -> Array:
+    """Borders around an array.
+
+    Parameters
+    ----------
+    array : array-like
+    pad_width : int, pair or sequence of pairs
+        Elements before and after, for each axis.
+    mode : str
+        As NumPy's: constant, edge, linear_ramp, maximum, mean, minimum, reflect, symmetric, wrap.
+    constant_values, end_values : scalar or pairs
+    """
+    array = asanyarray(array)
+    if not isinstance(mode, str):
+        raise NotImplementedError("pad with a function is not implemented")
+
+    def pairs(value, dtype):
+        return [tuple(pair) for pair in np.broadcast_to(np.asarray(value, dtype), (array.ndim, 2))]
+
+    key = {"constant": "constant_values", "linear_ramp": "end_values"}.get(mode)
+    values = pairs(kwargs.pop(key, 0), array.dtype if mode == "constant" else float) if key else []
+    if kwargs:
+        raise ValueError(f"unsupported keyword arguments for mode '{mode}': {set(kwargs)}")
+    widths = np.broadcast_to(np.asarray(pad_width), (array.ndim, 2))
+    if (widths < 0).any():
+        raise ValueError("index can't contain negative values")
+    return Array(_selion.pad(array._native, [(int(a), int(b)) for a, b in widths], mode, values))
+
+
+def tril(m, k=0) -> Array:
+    """The lower triangle, zeros above diagonal ``k``."""
+    return Array(_selion.tril(asanyarray(m)._native, k))
+
+
+def triu(m, k=0) -> Array:
+    """The upper triangle, zeros below diagonal ``k``."""
+    return Array(_selion.triu(asanyarray(m)._native, k))
+
+
+def diag(v, k=0) -> Array:
+    """A diagonal of a matrix, or the matrix with a diagonal."""
+    return Array(_selion.diag(asanyarray(v)._native, k))
+
+
+def diagonal(a, offset=0, axis1=0, axis2=1) -> Array:
+    """A diagonal of two axes, as the last axis."""
+    return Array(_selion.diagonal(asanyarray(a)._native, offset, axis1, axis2))
+
+
+def trace(a, offset=0, axis1=0, axis2=1, dtype=None) -> Array:
+    """The sum along a diagonal."""
+    return asanyarray(a).trace(offset, axis1, axis2)
+
+
+def diff(a, n=1, axis=-1, prepend=None, append=None) -> Array:
+    """The ``n``-th differences of neighbours along an axis."""
+    a = asanyarray(a)
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n}")
+    if n == 0:
+        return a
+
+    def edge(x):
+        x = asanyarray(x)
+        if x.ndim == 0:
+            shape = list(a.shape)
+            shape[axis] = 1
+            x = broadcast_to(x, shape)
+        return x
+
+    parts = [edge(prepend)] if prepend is not None else []
+    parts.append(a)
+    if append is not None:
+        parts.append(edge(append))
+    return Array(_selion.diff((concatenate(parts, axis) if len(parts) > 1 else a)._native, n, axis))

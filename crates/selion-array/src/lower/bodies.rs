@@ -11,6 +11,7 @@ use smallvec::smallvec;
 use crate::chunks::{Chunks, UNKNOWN};
 use crate::error::Result;
 use crate::expr::{Array, BlockOp, Expr};
+use crate::rechunk::RechunkOp;
 use crate::reduce::Reduction;
 use crate::view::View;
 
@@ -211,5 +212,54 @@ impl Body for BlockedBody {
 
     fn scratch_bytes(&self, index: usize) -> u64 {
         self.op.scratch_bytes(&self.chunks.coordinates(index))
+    }
+}
+
+/// First half of a rechunk that is larger than memory should hold: cuts an old block into pieces for the new ones.
+///
+/// Pieces go to disk one by one when memory is short, each is read back once, and no block has to wait for the others.
+pub(super) struct CutBody {
+    name: String,
+    op: RechunkOp,
+}
+
+impl CutBody {
+    pub(super) fn new(name: String, op: RechunkOp) -> Self {
+        CutBody { name, op }
+    }
+}
+
+impl Body for CutBody {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self, index: usize, inputs: &[Value], _: &TaskContext<'_>) -> std::result::Result<Outputs, TaskError> {
+        let block = inputs.first().and_then(Value::as_chunk).ok_or("an input is not a block")?;
+        Ok(self.op.cut(&self.op.from.coordinates(index), block).into_iter().map(Value::Chunk).collect())
+    }
+}
+
+/// Second half: joins the pieces of a new block.
+pub(super) struct JoinBody {
+    name: String,
+    op: RechunkOp,
+}
+
+impl JoinBody {
+    pub(super) fn new(name: String, op: RechunkOp) -> Self {
+        JoinBody { name, op }
+    }
+}
+
+impl Body for JoinBody {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self, index: usize, inputs: &[Value], _: &TaskContext<'_>) -> std::result::Result<Outputs, TaskError> {
+        let pieces: Vec<Chunk> = inputs.iter().filter_map(Value::as_chunk).cloned().collect();
+        let block = self.op.join(&self.op.to.coordinates(index), &pieces).ok_or("a block has no pieces")?;
+        Ok(smallvec![Value::Chunk(block)])
     }
 }

@@ -175,7 +175,7 @@ impl Assembler<'_> {
                 Expr::Map { op, args } => self.map(*op, args, &node)?,
                 Expr::Full(value) => self.builder.constant(*value),
                 Expr::Index(affine) => {
-                    let slot = self.index(affine, node.ndim());
+                    let slot = self.index(affine, &node.shape());
                     self.builder.index(slot)
                 }
                 _ => self.leaf(&node)?,
@@ -194,16 +194,16 @@ impl Assembler<'_> {
                 let Expr::Index(affine) = args[0].expr() else {
                     return Err(ArrayError::Value("random numbers need an index sequence".to_owned()));
                 };
-                let slot = self.index(affine, args[0].ndim());
+                let slot = self.index(affine, &args[0].shape());
                 self.builder.random(distribution, key, slot, &regs[1..])?
             }
         })
     }
 
-    /// An affine sequence over the iterated array's axes, of which the node has the last.
-    fn index(&mut self, affine: &Affine, ndim: usize) -> usize {
-        let mut strides: selion_core::Steps = SmallVec::from_elem(0, self.ndim - ndim);
-        strides.extend(affine.strides.iter().copied());
+    /// An affine sequence of the given shape over the iterated array's axes, to which it broadcasts.
+    fn index(&mut self, affine: &Affine, shape: &[usize]) -> usize {
+        let mut strides: selion_core::Steps = SmallVec::from_elem(0, self.ndim - shape.len());
+        strides.extend(affine.strides.iter().zip(shape).map(|(stride, len)| if *len == 1 { 0 } else { *stride }));
         let affine = Affine { offset: affine.offset, strides };
         self.indices.iter().position(|known| *known == affine).unwrap_or_else(|| {
             self.indices.push(affine);
@@ -220,7 +220,7 @@ impl Assembler<'_> {
             strides[axis] = step;
             step *= shape[axis] as isize;
         }
-        let slot = self.index(&Affine { offset: 0, strides }, shape.len());
+        let slot = self.index(&Affine { offset: 0, strides }, &shape);
         self.builder.index(slot)
     }
 

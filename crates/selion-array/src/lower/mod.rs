@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::expr::{Array, Expr, NodeId};
 use crate::rechunk::RechunkOp;
 use crate::reduce::Reduction;
-use bodies::{BlockedBody, CombineBody, ReadBody, WriteBody};
+use bodies::{BlockedBody, CombineBody, CutBody, JoinBody, ReadBody, WriteBody};
 use fused::{FusedBody, Member, Product};
 
 /// What lowering may assume about the machine.
@@ -236,7 +236,7 @@ impl Lowerer {
                 self.program(group, &reads)?;
             }
             for node in &levels.blocked[level] {
-                self.blocked(node);
+                self.blocked(node, options);
             }
         }
         Ok(())
@@ -343,11 +343,14 @@ impl Lowerer {
             .layer_of(places, item_bytes, |builder, place, nbytes| builder.task(finish, place, &states[place], nbytes)))
     }
 
-    fn blocked(&mut self, node: &Array) {
+    fn blocked(&mut self, node: &Array, options: LowerOptions) {
         let (op, inputs) = match node.expr() {
             Expr::Blocked { op, inputs } => (Arc::clone(op), inputs.clone()),
             Expr::Rechunk(input) => {
                 let op = RechunkOp { from: input.chunks().clone(), to: node.chunks().clone() };
+                if node.nbytes().is_some_and(|nbytes| nbytes as u64 > options.keep_bytes) {
+                    return self.rechunk_in_pieces(node, input, op);
+                }
                 (Arc::new(op) as Arc<dyn crate::BlockOp>, vec![input.clone()])
             }
             _ => return,
@@ -364,6 +367,31 @@ impl Lowerer {
             values.clear();
             values.extend(needs.iter().map(|(input, block)| layers[*input].value(*block)));
             builder.task(body, block, &values, nbytes)
+        });
+        self.layers.insert(node.id(), layer);
+    }
+}
+
+impl Lowerer {
+    /// A rechunk by way of pieces, which spill one by one: for arrays that memory may not hold.
+    fn rechunk_in_pieces(&mut self, node: &Array, input: &Array, op: RechunkOp) {
+        let name = |part: &str| format!("rechunk-{part}-{:08x}", node.id() as u32);
+        let item_bytes = node.dtype().size() as u64;
+        let blocks = self.layers[&input.id()];
+        let cut = self.builder.body(Arc::new(CutBody::new(name("cut"), op.clone())));
+        let firsts: Vec<ValueId> = (0..op.from.count())
+            .map(|block| {
+                let nbytes = op.piece_bytes(&op.from.coordinates(block), item_bytes);
+                self.builder.task_with_outputs(cut, block, &[blocks.value(block)], &nbytes)
+            })
+            .collect();
+        let join = self.builder.body(Arc::new(JoinBody::new(name("join"), op.clone())));
+        let mut pieces: Vec<ValueId> = Vec::new();
+        let layer = self.layer_of(node.chunks(), item_bytes, |builder, block, nbytes| {
+            pieces.clear();
+            let of = op.pieces_of(&op.to.coordinates(block));
+            pieces.extend(of.iter().map(|(old, piece)| ValueId(firsts[*old].0 + *piece as u32)));
+            builder.task(join, block, &pieces, nbytes)
         });
         self.layers.insert(node.id(), layer);
     }

@@ -1,12 +1,12 @@
 //! Products of matrices and tensors.
 //!
-//! Floats go through the packed kernel of `gemm.rs`, complex numbers as four real products, half floats as `f32`;
-//! integers wrap and booleans are or-of-ands, in plain loops over rows. `tensordot` and `einsum` are transposed views
-//! around one batched product. Both operands have one dtype, which is the result's; the caller promotes.
+//! Floats and complex numbers go through `gemm.rs`, half floats as `f32`; integers wrap and booleans are or-of-ands, in
+//! plain loops over rows. `tensordot` and `einsum` are transposed views around one batched product. Both operands have
+//! one dtype, which is the result's; the caller promotes.
 
 use selion_core::{B8, Buffer, Chunk, DType, Dims, Element, Steps, c64, c128, f16, with_element};
 
-use super::gemm::{Matrix, Real, multiply_add};
+use super::gemm::{Float, Matrix, multiply_add};
 use super::lanes::{build, check_axis, elements, same_dtype, same_shape};
 use crate::error::KernelError;
 use crate::simd::{Isa, Loop, dispatch};
@@ -97,7 +97,7 @@ fn starts(stack: &Chunk, batch: &[usize]) -> Vec<isize> {
     })
 }
 
-fn real_products<T: Real>(stacks: &Stacks, out: &mut [T]) {
+fn float_products<T: Float>(stacks: &Stacks, out: &mut [T]) {
     let [m, n, k] = stacks.size;
     if m * n * k == 0 {
         return;
@@ -109,41 +109,9 @@ fn real_products<T: Real>(stacks: &Stacks, out: &mut [T]) {
     for ((a, b), out) in starts.zip(out.chunks_exact_mut(m * n)) {
         let a = Matrix { data: a_data, offset: a, row: a_steps.0, column: a_steps.1 };
         let b = Matrix { data: b_data, offset: b, row: b_steps.0, column: b_steps.1 };
-        multiply_add([m, n, k], 1.0f32.into(), a, b, out);
+        multiply_add([m, n, k], a, b, out);
     }
 }
-
-/// Complex products as four real ones, on parts laid out separately.
-macro_rules! complex_products {
-    ($name:ident, $C:ty, $T:ty) => {
-        fn $name(stacks: &Stacks, out: &mut [$C]) {
-            let [m, n, k] = stacks.size;
-            let (a, b) = (stacks.a.to_contiguous(), stacks.b.to_contiguous());
-            let (a, b) = (elements::<$C>(&a), elements::<$C>(&b));
-            if m * n * k == 0 {
-                return;
-            }
-            let mut parts: [Vec<$T>; 2] = [vec![0.0; m * n], vec![0.0; m * n]];
-            for ((a, b), out) in a.chunks_exact(m * k).zip(b.chunks_exact(k * n)).zip(out.chunks_exact_mut(m * n)) {
-                let re = |x: &[$C]| -> Vec<$T> { x.iter().map(|x| x.re).collect() };
-                let im = |x: &[$C]| -> Vec<$T> { x.iter().map(|x| x.im).collect() };
-                let (a_re, a_im, b_re, b_im) = (re(a), im(a), re(b), im(b));
-                parts.iter_mut().for_each(|part| part.fill(0.0));
-                let left = |data| Matrix { data, offset: 0, row: k as isize, column: 1 };
-                let right = |data| Matrix { data, offset: 0, row: n as isize, column: 1 };
-                multiply_add([m, n, k], 1.0, left(&a_re), right(&b_re), &mut parts[0]);
-                multiply_add([m, n, k], -1.0, left(&a_im), right(&b_im), &mut parts[0]);
-                multiply_add([m, n, k], 1.0, left(&a_re), right(&b_im), &mut parts[1]);
-                multiply_add([m, n, k], 1.0, left(&a_im), right(&b_re), &mut parts[1]);
-                for ((out, re), im) in out.iter_mut().zip(&parts[0]).zip(&parts[1]) {
-                    *out += <$C>::new(*re, *im);
-                }
-            }
-        }
-    };
-}
-complex_products!(products_c64, c64, f32);
-complex_products!(products_c128, c128, f64);
 
 /// Adds a row times a matrix, row by row of the matrix, so that the inner loop is contiguous.
 struct RowProducts<'a, T> {
@@ -197,15 +165,15 @@ fn to_f32(chunk: &Chunk) -> Chunk {
 
 fn accumulate(stacks: &Stacks, acc: &mut Buffer) {
     match stacks.a.dtype() {
-        DType::F32 => real_products::<f32>(stacks, acc.typed_mut()),
-        DType::F64 => real_products::<f64>(stacks, acc.typed_mut()),
-        DType::C64 => products_c64(stacks, acc.typed_mut()),
-        DType::C128 => products_c128(stacks, acc.typed_mut()),
+        DType::F32 => float_products::<f32>(stacks, acc.typed_mut()),
+        DType::F64 => float_products::<f64>(stacks, acc.typed_mut()),
+        DType::C64 => float_products::<c64>(stacks, acc.typed_mut()),
+        DType::C128 => float_products::<c128>(stacks, acc.typed_mut()),
         DType::F16 => {
             let wide = Stacks { a: to_f32(&stacks.a), b: to_f32(&stacks.b), batch: stacks.batch.clone(), ..*stacks };
             let out = acc.typed_mut::<f16>();
             let mut sums: Vec<f32> = out.iter().map(|x| x.to_f32()).collect();
-            real_products(&wide, &mut sums);
+            float_products(&wide, &mut sums);
             for (out, sum) in out.iter_mut().zip(sums) {
                 *out = f16::from_f32(sum);
             }
@@ -555,6 +523,17 @@ mod tests {
             let b = whole(&case, &[k, n], DType::F64);
             let want = naive(&a.to_vec::<f64>(), &b.to_vec::<f64>(), [m, n, k]);
             assert!(matmul(&a, &b).unwrap().to_vec::<f64>() == want, "{m} {n} {k}");
+        }
+    }
+
+    #[test]
+    fn repeated_and_reversed_operands_multiply() {
+        let case = Case { shape: vec![], seed: 2, flips: 0, reversed: false };
+        for (m, n, k) in [(1, 1, 7), (40, 1, 9), (1, 40, 9), (40, 30, 50)] {
+            let a = whole(&case, &[1, k], DType::F64).slice(1, k - 1, -1, k).broadcast_to(&[m, k]);
+            let b = Chunk::full(&[k, n], selion_core::Scalar::new(3.0));
+            let want = naive(&a.to_vec::<f64>(), &b.to_vec::<f64>(), [m, n, k]);
+            assert_eq!(matmul(&a, &b).unwrap().to_vec::<f64>(), want, "{m} {n} {k}");
         }
     }
 

@@ -127,6 +127,9 @@ impl Op {
                 _ => unsupported(),
             }),
             2 => {
+                // These have float loops only: the first that takes both, which for i8 and u8 is f16, not that of i16.
+                let floats = matches!(self, Op::Arctan2 | Op::Hypot | Op::Copysign | Op::Logaddexp | Op::Logaddexp2);
+                let dtypes = if floats { [floating(dtypes[0]), floating(dtypes[1])] } else { [dtypes[0], dtypes[1]] };
                 let common = promote(dtypes[0], dtypes[1])?;
                 self.resolve_binary(common).ok_or_else(|| match (self, common) {
                     (Op::Subtract, DType::Bool) => OpError::Boolean { op: "subtract" },
@@ -146,7 +149,7 @@ impl Op {
         let to = |dtype: DType, result: DType| Some(Signature { args: smallvec![dtype], result });
         match self {
             Negative | Sign | Positive if x == DType::Bool => None,
-            Square | Reciprocal if x == DType::Bool => same(DType::I8),
+            Square | Reciprocal | Conjugate if x == DType::Bool => same(DType::I8),
             Negative | Positive | Sign | Square | Reciprocal | Conjugate => same(x),
             Absolute => to(x, x.real()),
             Real | Imag => to(x, x.real()),

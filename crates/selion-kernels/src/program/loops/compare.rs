@@ -44,10 +44,14 @@ truths! {
     c64: |z| z.re != 0.0 || z.im != 0.0, c128: |z| z.re != 0.0 || z.im != 0.0,
 }
 
-/// Complex numbers are ordered by their real part, then by their imaginary part.
+/// Complex numbers are ordered by their real part, then by their imaginary part; a NaN in either is before nothing.
 macro_rules! lexicographic {
     ($a:ident, $op:tt, $b:ident) => {
-        B8::from(if $a.re == $b.re { $a.im $op $b.im } else { $a.re $op $b.re })
+        B8::from(if $a.re == $b.re {
+            $a.im $op $b.im
+        } else {
+            ($a.re $op $b.re) & !$a.im.is_nan() & !$b.im.is_nan()
+        })
     };
 }
 

@@ -1,0 +1,323 @@
+//! Counts by bin, found block by block and added up.
+
+use selion_core::{Chunk, DType, Value, promote};
+use selion_kernels::blocks::bins::{self, Edges};
+use selion_kernels::blocks::layout::concatenate;
+use selion_kernels::error::KernelError;
+use selion_kernels::program::{Op, OpError};
+
+use crate::block_fn::{BlockFn, Made, chunks_of, merge_tree};
+use crate::chunks::{AxisChunks, Chunks, UNKNOWN};
+use crate::error::{ArrayError, Result};
+use crate::expr::{Array, hash_of};
+use crate::reduce::ReduceKind;
+
+/// The first two blocks that a task was given; the second may be missing.
+fn pair(values: &[Value]) -> std::result::Result<(&Chunk, Option<&Chunk>), &'static str> {
+    let mut chunks = values.iter().filter_map(Value::as_chunk);
+    Ok((chunks.next().ok_or("a block is missing")?, chunks.next()))
+}
+
+impl Array {
+    /// How often each of 0, 1, … occurs among the integers of an array of one axis, or the sums of their weights.
+    ///
+    /// With `minlength` 0 the result is as long as it must be, which is unknown before computing. Otherwise it has that
+    /// length, and an element that is not less fails the computation.
+    ///
+    /// # Errors
+    /// [`ArrayError::Value`] for several axes, or weights of another shape; [`ArrayError::Type`] for elements that are
+    /// not integers, and weights that are not real numbers.
+    ///
+    /// # Examples
+    /// ```
+    /// use selion_array::Array;
+    /// use selion_core::DType;
+    /// let counts = Array::ones(&[9], DType::U8, None)?.bincount(None, 4)?;
+    /// assert_eq!((counts.shape().as_slice(), counts.dtype()), (&[4][..], DType::I64));
+    /// # Ok::<(), selion_array::ArrayError>(())
+    /// ```
+    pub fn bincount(&self, weights: Option<&Array>, minlength: usize) -> Result<Array> {
+        if self.ndim() != 1 {
+            return Err(ArrayError::Value("Input array must be one dimensional. Try using x.ravel()".to_owned()));
+        }
+        let unsafe_cast = |from: DType, to: DType| {
+            ArrayError::Type(format!(
+                "Cannot cast array data from dtype('{from}') to dtype('{to}') according to the rule 'safe'"
+            ))
+        };
+        if !self.dtype().is_integer() && self.dtype() != DType::Bool {
+            return Err(unsafe_cast(self.dtype(), DType::I64));
+        }
+        let weights = match weights {
+            None => None,
+            Some(weights) if weights.dtype().is_complex() || weights.dtype().is_time() => {
+                return Err(unsafe_cast(weights.dtype(), DType::F64));
+            }
+            Some(weights) => {
+                let different = || ArrayError::Value("The weights and list don't have the same length.".to_owned());
+                Some(weights.astype(DType::F64)?.beside(self, different)?)
+            }
+        };
+        let dtype = if weights.is_some() { DType::F64 } else { DType::I64 };
+        let len = if minlength == 0 { UNKNOWN } else { minlength };
+        let weighted = weights.is_some();
+        let parts = BlockFn::new(
+            "bincount",
+            minlength,
+            move |at, needs| needs.extend((0..1 + usize::from(weighted)).map(|input| (input, at[0]))),
+            move |_, inputs| {
+                let (block, weights) = pair(inputs)?;
+                let counts = bins::bincount(block, weights, minlength)?;
+                if minlength > 0 && counts.len() > minlength {
+                    let most = counts.len() - 1;
+                    return Err(format!("bincount: the element {most} is not less than minlength={minlength}").into());
+                }
+                Ok(counts.into())
+            },
+        )
+        .array(
+            std::iter::once(self.clone()).chain(weights).collect(),
+            dtype,
+            Chunks::new([AxisChunks::new(vec![len; self.chunks().count()])]),
+        );
+        Ok(merge_tree(
+            "bincount",
+            parts,
+            0,
+            minlength,
+            move |_| len,
+            move |inputs| Ok(padded_sum(&chunks_of(inputs))?.into()),
+        ))
+    }
+
+    /// How many elements lie in each bin, or the sum of their weights; and the edges of the bins. Bins are open on the
+    /// right, except the last.
+    ///
+    /// With `density`, the counts are divided by their sum and by the widths of the bins.
+    ///
+    /// # Errors
+    /// [`ArrayError::Value`] for edges that do not ascend, and weights of another shape; [`ArrayError::Op`] for complex
+    /// numbers and datetimes.
+    ///
+    /// # Examples
+    /// ```
+    /// use selion_array::Array;
+    /// use selion_core::DType;
+    /// use selion_kernels::blocks::bins::Edges;
+    /// let x = Array::ones(&[9, 4], DType::F32, None)?;
+    /// let (counts, edges) = x.histogram(&Edges::Uniform { low: 0.0, high: 2.0, bins: 5 }, None, false)?;
+    /// assert_eq!((counts.shape().as_slice(), counts.dtype()), (&[5][..], DType::I64));
+    /// assert_eq!(edges.shape().as_slice(), [6]);
+    /// # Ok::<(), selion_array::ArrayError>(())
+    /// ```
+    pub fn histogram(&self, edges: &Edges, weights: Option<&Array>, density: bool) -> Result<(Array, Array)> {
+        let edges = checked(edges)?;
+        let dtypes = [Some(self.dtype()), weights.map(Array::dtype)];
+        let complex = self.dtype().is_complex();
+        if complex || dtypes.into_iter().flatten().any(DType::is_time) {
+            return Err(OpError::Unsupported { op: "histogram", dtypes: dtypes.into_iter().flatten().collect() }.into());
+        }
+        let different = || ArrayError::Value("weights should have the same shape as a.".to_owned());
+        let weights = weights.map(|weights| weights.beside(self, different)).transpose()?;
+        let dtype = weights.as_ref().map_or(DType::I64, Array::dtype);
+        let list = edges.to_vec();
+        let weighted = weights.is_some();
+        let bits: Vec<u64> = list.iter().map(|edge| edge.to_bits()).collect();
+        let uniform = matches!(edges, Edges::Uniform { .. });
+        let rows = AxisChunks::new(vec![1; self.chunks().count()]);
+        let chunks = Chunks::new([rows, AxisChunks::new(vec![list.len() - 1])]);
+        let parts = BlockFn::new(
+            "histogram",
+            (hash_of(bits), uniform),
+            move |at, needs| needs.extend((0..1 + usize::from(weighted)).map(|input| (input, at[0]))),
+            move |_, inputs| {
+                let (block, weights) = pair(inputs)?;
+                let counts = bins::histogram(block, &edges, weights)?;
+                Ok(counts.reshape(&[1, counts.len()]).into())
+            },
+        )
+        .with_scratch(self.chunks().largest_block() * size_of::<f64>())
+        .array(std::iter::once(self.clone()).chain(weights).collect(), dtype, chunks);
+        let counts = parts.reduce(ReduceKind::Sum, Some(&[0]), false, 0.0, 0)?.astype(dtype)?;
+        let widths: Vec<f64> = list.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let edges = Array::from_chunk(Chunk::from_values(&[list.len()], &list), None)?;
+        if !density {
+            return Ok((counts, edges));
+        }
+        let widths = Array::from_chunk(Chunk::from_values(&[widths.len()], &widths), None)?;
+        let total = counts.reduce(ReduceKind::Sum, None, false, 0.0, 0)?;
+        Ok((counts.binary(Op::Divide, &widths)?.binary(Op::Divide, &total)?, edges))
+    }
+
+    /// The number of the bin of each element (`int64`): how many of the edges `bins`, of one axis, ascending or
+    /// descending, lie before it. `right` closes bins on the right.
+    ///
+    /// # Errors
+    /// [`ArrayError::Value`] for edges of several axes; [`ArrayError::Type`] for complex numbers;
+    /// [`ArrayError::DType`] for dtypes that do not compare.
+    ///
+    /// # Examples
+    /// ```
+    /// use selion_array::Array;
+    /// use selion_core::{Chunk, DType};
+    /// let edges = Array::from_chunk(Chunk::from_values(&[3], &[0.0, 1.0, 2.0]), None)?;
+    /// let places = Array::ones(&[9, 4], DType::F32, None)?.digitize(&edges, false)?;
+    /// assert_eq!((places.shape().as_slice(), places.dtype()), (&[9, 4][..], DType::I64));
+    /// # Ok::<(), selion_array::ArrayError>(())
+    /// ```
+    pub fn digitize(&self, bins: &Array, right: bool) -> Result<Array> {
+        if self.dtype().is_complex() {
+            return Err(ArrayError::Type("x may not be complex".to_owned()));
+        }
+        if bins.ndim() != 1 {
+            return Err(ArrayError::Value("bins must be 1-dimensional".to_owned()));
+        }
+        let dtype = promote(self.dtype(), bins.dtype())?;
+        let bins = bins.astype(dtype)?.rechunk_to(Chunks::whole(&bins.shape()))?;
+        let blocks = self.chunks().clone();
+        let places = BlockFn::new(
+            "digitize",
+            right,
+            move |at, needs| needs.extend([(0, blocks.index(at)), (1, 0)]),
+            move |_, inputs| -> Made {
+                let (block, Some(edges)) = pair(inputs)? else { return Err("a block is missing".into()) };
+                bins::digitize(block, edges, right).map(Value::from).map_err(|error| match error {
+                    KernelError::Value { .. } => "bins must be monotonically increasing or decreasing".into(),
+                    other => other.into(),
+                })
+            },
+        );
+        Ok(places.array(vec![self.astype(dtype)?, bins], DType::I64, self.chunks().clone()))
+    }
+
+    /// The array in the blocks of another of the same shape.
+    fn beside(&self, other: &Array, different: impl Fn() -> ArrayError) -> Result<Array> {
+        if self.shape() != other.shape() {
+            return Err(different());
+        }
+        self.rechunk_to(other.chunks().clone())
+    }
+}
+
+/// The edges, if they are such, in NumPy's words if not; an empty range is widened as NumPy does.
+fn checked(edges: &Edges) -> Result<Edges> {
+    let wrong = |message: &str| Err(ArrayError::Value(message.to_owned()));
+    match edges {
+        Edges::Uniform { bins: 0, .. } => wrong("`bins` must be positive, when an integer"),
+        Edges::Uniform { low, high, .. } if low > high => wrong("max must be larger than min in range parameter."),
+        Edges::Uniform { low, high, .. } if !low.is_finite() || !high.is_finite() => {
+            Err(ArrayError::Value(format!("supplied range of [{low}, {high}] is not finite")))
+        }
+        Edges::Uniform { low, high, bins } if low == high => {
+            Ok(Edges::Uniform { low: low - 0.5, high: high + 0.5, bins: *bins })
+        }
+        Edges::List(list) if list.len() < 2 || !list.windows(2).all(|pair| pair[0] <= pair[1]) => {
+            wrong("`bins` must increase monotonically, when an array")
+        }
+        _ => Ok(edges.clone()),
+    }
+}
+
+/// The sum of counts of different lengths.
+fn padded_sum(parts: &[Chunk]) -> std::result::Result<Chunk, KernelError> {
+    let len = parts.iter().map(Chunk::len).max().unwrap_or(0);
+    macro_rules! sum {
+        ($T:ty, $zero:expr) => {{
+            let mut sum = vec![$zero; len];
+            for part in parts {
+                for (sum, x) in sum.iter_mut().zip(part.to_vec::<$T>()) {
+                    *sum += x;
+                }
+            }
+            Ok(Chunk::from_values(&[len], &sum))
+        }};
+    }
+    match parts.first().map(Chunk::dtype) {
+        Some(DType::F64) => sum!(f64, 0.0),
+        Some(DType::I64) => sum!(i64, 0),
+        _ => concatenate(parts, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate_for_tests::{Rng, assert_same, evaluate, try_evaluate};
+
+    #[test]
+    fn bincount_agrees_with_one_block() {
+        let mut rng = Rng(21);
+        for case in 0..100 {
+            let len = rng.below(200);
+            let dtype = [DType::I64, DType::U8, DType::I32, DType::U64][case % 4];
+            let ((x, chunk), (weights, w)) = (rng.array(&[len], dtype), rng.array(&[len], DType::F64));
+            for minlength in [0, 6, 10] {
+                assert_same(&x.bincount(None, minlength).unwrap(), &bins::bincount(&chunk, None, minlength).unwrap());
+                let want = bins::bincount(&chunk, Some(&w), minlength).unwrap();
+                assert_same(&x.bincount(Some(&weights), minlength).unwrap(), &want);
+            }
+        }
+        let (x, _) = rng.array(&[50], DType::I64);
+        assert!(try_evaluate(&x.bincount(None, 1).unwrap()).is_err());
+    }
+
+    #[test]
+    fn histogram_agrees_with_one_block() {
+        let mut rng = Rng(22);
+        let all = [
+            Edges::Uniform { low: 0.0, high: 5.0, bins: 4 },
+            Edges::List(vec![0.0, 0.5, 3.0, 4.0]),
+            Edges::Uniform { low: -1.0, high: 3.0, bins: 7 },
+        ];
+        for case in 0..100 {
+            let shape = [rng.below(9), rng.below(9)];
+            let edges = &all[case % all.len()];
+            let dtype = [DType::F64, DType::F32, DType::I16, DType::Bool][case % 4];
+            let (x, chunk) = rng.array(&shape, dtype);
+            let (weights, w) = rng.array(&shape, [DType::F64, DType::F32, DType::I32, DType::I64][case / 4 % 4]);
+            let (counts, list) = x.histogram(edges, None, false).unwrap();
+            assert_same(&counts, &bins::histogram(&chunk, edges, None).unwrap());
+            assert_eq!(evaluate(&list).to_vec::<f64>(), edges.to_vec());
+            let (counts, _) = x.histogram(edges, Some(&weights), false).unwrap();
+            assert_same(&counts, &bins::histogram(&chunk, edges, Some(&w)).unwrap());
+        }
+    }
+
+    #[test]
+    fn densities_integrate_to_one() {
+        let (x, _) = Rng(23).array(&[40], DType::F64);
+        let edges = Edges::List(vec![0.0, 1.0, 4.0, 5.0]);
+        let density = evaluate(&x.histogram(&edges, None, true).unwrap().0).to_vec::<f64>();
+        let total: f64 = density.iter().zip([1.0, 3.0, 1.0]).map(|(x, width)| x * width).sum();
+        assert!((total - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn digitize_agrees_with_one_block() {
+        let mut rng = Rng(24);
+        for right in [false, true] {
+            let (x, chunk) = rng.array(&[7, 8], DType::F64);
+            let edges = Chunk::from_values(&[3], &[4.0, 2.0, 1.0]);
+            let want = bins::digitize(&chunk, &edges, right).unwrap();
+            assert_same(&x.digitize(&rng.divided(&edges), right).unwrap(), &want);
+        }
+    }
+
+    #[test]
+    fn errors_are_numpys() {
+        let x = Array::ones(&[4], DType::F64, None).unwrap();
+        let histogram = |edges| x.histogram(&edges, None, false).unwrap_err().to_string();
+        assert_eq!(histogram(Edges::List(vec![2.0, 1.0])), "`bins` must increase monotonically, when an array");
+        assert_eq!(
+            histogram(Edges::Uniform { low: 0.0, high: 1.0, bins: 0 }),
+            "`bins` must be positive, when an integer"
+        );
+        assert_eq!(
+            x.bincount(None, 0).unwrap_err().to_string(),
+            "Cannot cast array data from dtype('float64') to dtype('int64') according to the rule 'safe'"
+        );
+        let edges = Array::from_chunk(Chunk::from_values(&[3], &[1.0, 3.0, 2.0]), None).unwrap();
+        let error = try_evaluate(&x.digitize(&edges, false).unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "bins must be monotonically increasing or decreasing");
+    }
+}

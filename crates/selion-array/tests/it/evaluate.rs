@@ -1,0 +1,76 @@
+//! A synchronous executor for tests: optimises, lowers, runs the tasks in order, puts the blocks together.
+
+use std::collections::HashMap;
+
+use selion_array::{Array, LowerOptions, Root, UNKNOWN, lower, optimize};
+use selion_core::{Buffer, CancelToken, Chunk, Graph, TaskContext, TaskError, Value, assign, contiguous_strides};
+
+/// Runs all tasks of a graph, in order, and returns the wanted values.
+pub(crate) fn run(graph: &Graph) -> Result<Vec<Value>, TaskError> {
+    let cancel = CancelToken::default();
+    let context = TaskContext { cancel: &cancel };
+    let mut values: HashMap<usize, Value> = HashMap::new();
+    for task in graph.tasks() {
+        let (body, index) = graph.body(task);
+        let inputs: Vec<Value> = graph.inputs(task).iter().map(|input| values[&input.index()].clone()).collect();
+        let outputs = body.run(index, &inputs, &context).map_err(|cause| format!("{}: {cause}", graph.name(task)))?;
+        assert_eq!(outputs.len(), graph.outputs(task).len(), "{} gives as many values as it has", graph.name(task));
+        for (id, value) in graph.outputs(task).zip(outputs) {
+            values.insert(id.index(), value);
+        }
+    }
+    Ok(graph.wanted().iter().map(|value| values[&value.index()].clone()).collect())
+}
+
+/// Computes an array, with or without optimising it first.
+pub(crate) fn try_evaluate(array: &Array, optimized: bool) -> Result<Chunk, TaskError> {
+    let array = if optimized { optimize(std::slice::from_ref(array), true).remove(0) } else { array.clone() };
+    let graph = lower(&[Root { array: array.clone(), sink: None }], LowerOptions::default())?;
+    assemble(&array, &run(&graph)?)
+}
+
+/// Computes an array. Its optimised and its plain expression must give the same.
+#[track_caller]
+pub(crate) fn evaluate(array: &Array) -> Chunk {
+    let optimized = try_evaluate(array, true).unwrap_or_else(|cause| panic!("{array:?}: {cause}"));
+    let plain = try_evaluate(array, false).unwrap_or_else(|cause| panic!("{array:?}, not optimised: {cause}"));
+    assert_eq!(optimized.shape(), plain.shape(), "optimising {array:?} changed the shape");
+    assert_eq!(bytes(&optimized), bytes(&plain), "optimising {array:?} changed elements");
+    optimized
+}
+
+/// The bytes of a chunk's elements in C order.
+pub(crate) fn bytes(chunk: &Chunk) -> Vec<u8> {
+    let mut buffer = Buffer::zeroed(chunk.nbytes());
+    assign(&mut buffer, 0, &contiguous_strides(chunk.shape()), chunk);
+    buffer.bytes().to_vec()
+}
+
+/// Puts the blocks of an array, in C order, into one chunk. Unknown lengths are taken from the blocks.
+fn assemble(array: &Array, blocks: &[Value]) -> Result<Chunk, TaskError> {
+    let chunks = array.chunks();
+    assert_eq!(blocks.len(), chunks.count(), "one value per block");
+    let blocks: Vec<&Chunk> = blocks.iter().map(|value| value.as_chunk().expect("blocks are chunks")).collect();
+    let mut lens: Vec<Vec<usize>> = chunks.axes().iter().map(|axis| axis.lens().to_vec()).collect();
+    for (k, block) in blocks.iter().enumerate() {
+        assert_eq!(block.dtype(), array.dtype(), "{array:?}: the dtype of a block");
+        let at = chunks.coordinates(k);
+        assert_eq!(block.ndim(), at.len(), "{array:?}: the axes of a block");
+        for axis in 0..at.len() {
+            let len = &mut lens[axis][at[axis]];
+            if *len == UNKNOWN {
+                *len = block.shape()[axis];
+            }
+            assert_eq!(*len, block.shape()[axis], "{array:?}: length of block {at:?} along axis {axis}");
+        }
+    }
+    let shape: Vec<usize> = lens.iter().map(|lens| lens.iter().sum()).collect();
+    let strides = contiguous_strides(&shape);
+    let mut buffer = Buffer::zeroed(shape.iter().product::<usize>() * array.dtype().size());
+    for (k, block) in blocks.iter().enumerate() {
+        let at = chunks.coordinates(k);
+        let start = (0..at.len()).map(|axis| lens[axis][..at[axis]].iter().sum::<usize>() * strides[axis] as usize);
+        assign(&mut buffer, start.sum(), &strides, block);
+    }
+    Ok(Chunk::new(array.dtype(), &shape, buffer))
+}
