@@ -1,5 +1,132 @@
-"""What `make demo` runs."""
+"""What `make demo` runs: the tutorial's arrays, then a climatology of a store of 4 GB within 512 MiB of memory."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
 
 import selion
+import selion.array as da
+from selion.diagnostics import ProgressBar
 
-print(f"selion {selion.__version__}: the demonstration follows with selion.array.")
+STORE = Path(__file__).resolve().parent.parent / "target" / "demo-data" / "temperature.zarr"
+WHOLE = STORE.with_suffix(".whole")  # there once the store is
+BUDGET = "512MiB"
+
+# Twenty years of a calendar with twelve months of thirty days, as climate models have; one chunk per month.
+YEARS, MONTHS, DAYS = 20, 12, 30
+SHAPE = (YEARS * MONTHS * DAYS, 192, 384)
+CHUNKS = (DAYS, 192, 384)
+
+
+def heading(text: str):
+    print(f"\n── {text} {'─' * (76 - len(text))}\n")
+
+
+def proc(file: str, key: str) -> int | None:
+    """A number that Linux keeps about this process."""
+    try:
+        lines = Path("/proc/self", file).read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith(key)), None)
+
+
+def size(nbytes: float | None) -> str:
+    return "not known" if nbytes is None else f"{nbytes / 2**20:,.0f} MiB"
+
+
+class Measured:
+    """Prints the time, the peak memory of the process and the bytes that it read meanwhile."""
+
+    def __enter__(self):
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        self.read, self.start = proc("io", "rchar:"), time.perf_counter()
+        return self
+
+    def __exit__(self, *exc):
+        seconds = time.perf_counter() - self.start
+        peak, read = proc("status", "VmHWM:"), proc("io", "rchar:")
+        peak = None if peak is None else peak * 1024
+        read = None if read is None or self.read is None else read - self.read
+        print(f"{seconds:.1f} s, peak memory {size(peak)}, read {size(read)}")
+
+
+def tutorial():
+    heading("The array part of the Dask tutorial")
+    ones = da.ones((1000, 4000), chunks=(1000, 1000))
+    print(ones)
+    print(ones.compute())
+
+    total = ones.sum()
+    print("\nsum of ones:", total.compute())
+    print(total.explain())
+
+    fancy_calculation = (ones * ones[::-1, ::-1]).mean()
+    print("(ones * ones[::-1, ::-1]).mean():", fancy_calculation.compute())
+    print(fancy_calculation.explain())
+
+    with selion.config.set({"optimize.fold": False}):
+        large = da.ones((20_000, 20_000), chunks=(2000, 2000))
+        print("the same on 20,000², 3.2 GB, with every element computed:")
+        with Measured(), ProgressBar():
+            (large * large[::-1, ::-1]).mean().compute()
+
+
+def make_store():
+    """A field with seasons and weather, made and written by selion."""
+    if WHOLE.exists():
+        return
+    print(f"making {STORE}, once")
+    shutil.rmtree(STORE, ignore_errors=True)
+    STORE.parent.mkdir(parents=True, exist_ok=True)
+    day = da.arange(SHAPE[0], chunks=DAYS)[:, None, None]
+    latitude = da.linspace(-math.pi / 2, math.pi / 2, SHAPE[1], chunks=SHAPE[1])[None, :, None]
+    weather = da.random.default_rng(0).normal(0, 4, size=SHAPE, chunks=CHUNKS)
+    season = da.cos(day * (2 * math.pi / (MONTHS * DAYS))) * da.sin(latitude) * -15
+    field = 273 + 30 * da.cos(latitude) + season + weather
+    with Measured(), ProgressBar():
+        (da.rint(field * 10) / 10).to_zarr(STORE)
+    WHOLE.touch()
+
+
+def climatology():
+    heading(f"Climatology of a store of 4 GB within {BUDGET}")
+    selion.config.set({"memory_limit": BUDGET})
+    make_store()
+    x = da.from_zarr(STORE, chunks=CHUNKS)
+    print(x, f"{x.nbytes / 1e9:.1f} GB")
+    months = [x[start : start + DAYS] for start in range(0, SHAPE[0], DAYS)]
+
+    print("\nmonthly means over twenty years:")
+    means = [month.mean(axis=0) for month in months]
+    climate = [sum(means[m::MONTHS]) / YEARS for m in range(MONTHS)]
+    with Measured(), ProgressBar():
+        climate = selion.compute(*climate)
+
+    print("\nanomalies of every day from its month's mean:")
+    anomalies = [month - climate[k % MONTHS] for k, month in enumerate(months)]
+    warmest = functools.reduce(da.maximum, [anomaly.max(axis=0) for anomaly in anomalies])
+    variance = sum((anomaly**2).mean(axis=0) for anomaly in anomalies) / len(anomalies)
+    with Measured(), ProgressBar():
+        warmest, variance = selion.compute(warmest, variance)
+
+    rows = np.array(climate).mean(axis=2)
+    print("\nmonth  " + "".join(f"{name:>9}" for name in ("60°S", "30°S", "equator", "30°N", "60°N")))
+    for m, row in enumerate(rows, 1):
+        at = [row[round(SHAPE[1] * part)] for part in (1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6)]
+        print(f"{m:5}  " + "".join(f"{kelvin:9.2f}" for kelvin in at))
+    print(f"anomalies: standard deviation {math.sqrt(variance.mean()):.2f} K, warmest {warmest.max():.1f} K")
+
+
+if __name__ == "__main__":
+    print(f"selion {selion.__version__}")
+    tutorial()
+    climatology()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import selion.array as da
@@ -44,6 +44,15 @@ def test_ufunc(name, data):
     args = [x]
     if getattr(np, name).nin == 2:
         args.append(data.draw(arrays(shape=x.shape)))
+    if name in ("power", "float_power"):
+        # Which parts of a complex power are NaN differs between C libraries.
+        assume(not any(a.dtype.kind == "c" for a in args) or all(np.isfinite(a).all() for a in args))
+    if name == "reciprocal" and x.dtype.kind in "iu":
+        # What 1 / 0 is in integers, C leaves open.
+        assume((x != 0).all())
+    if name == "sign" and x.dtype.kind == "c":
+        # Where the size overflows.
+        assume(not (np.isfinite(x) & ~np.isfinite(np.abs(x))).any())
     check(name, args, [da.from_array(a, chunks=data.draw(chunkings(a.shape))) for a in args])
 
 

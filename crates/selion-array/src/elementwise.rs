@@ -197,6 +197,11 @@ pub(crate) fn align(args: &mut [Array]) -> Result<Chunks> {
 /// # Ok::<(), selion_array::ArrayError>(())
 /// ```
 pub fn ufunc(op: Op, operands: &[Operand]) -> Result<Array> {
+    if let [a, b] = operands
+        && let Some(result) = beyond_integers(op, a, b)?
+    {
+        return Ok(result);
+    }
     let mut args = if op == Op::Where {
         let condition = strengthen(&operands[..1])?;
         condition.into_iter().chain(strengthen(&operands[1..])?).collect()
@@ -207,6 +212,38 @@ pub fn ufunc(op: Op, operands: &[Operand]) -> Result<Array> {
     let signature = op.resolve(&dtypes)?;
     let chunks = align(&mut args)?;
     Ok(Array::make(Expr::Map { op: MapOp::Ufunc(op), args }, signature.result, chunks))
+}
+
+/// The result for an array of integers and a Python integer that its dtype does not hold, where NumPy has one: all
+/// elements compare alike to such a number, and functions with float loops take it as a float.
+fn beyond_integers(op: Op, a: &Operand, b: &Operand) -> Result<Option<Array>> {
+    let (array, value, swapped) = match (a, b) {
+        (Operand::Array(array), Operand::Int(value)) => (array, *value, false),
+        (Operand::Int(value), Operand::Array(array)) => (array, *value, true),
+        _ => return Ok(None),
+    };
+    let dtype = array.dtype();
+    if !dtype.is_integer() || Scalar::from_i128(value, dtype).is_some() {
+        return Ok(None);
+    }
+    // Whether the left operand is less than the right one.
+    let less = (value > 0) != swapped;
+    let always = match op {
+        Op::Equal => false,
+        Op::NotEqual => true,
+        Op::Less | Op::LessEqual => less,
+        Op::Greater | Op::GreaterEqual => !less,
+        _ => {
+            let Ok(signature) = op.resolve(&[dtype, dtype]) else { return Ok(None) };
+            if !signature.args[0].is_float() {
+                return Ok(None);
+            }
+            let number = Array::scalar(Scalar::from_f64(value as f64, signature.args[0]));
+            let pair = if swapped { [number.into(), array.into()] } else { [array.into(), number.into()] };
+            return ufunc(op, &pair).map(Some);
+        }
+    };
+    array.binary(if always { Op::Equal } else { Op::NotEqual }, array).map(Some)
 }
 
 impl Array {

@@ -17,6 +17,7 @@ mod elementwise;
 mod error;
 #[cfg(test)]
 mod evaluate_for_tests;
+mod explain;
 mod expr;
 mod gufunc;
 mod indexing;
@@ -46,6 +47,7 @@ pub use creation::AUTO_CHUNK_BYTES;
 pub use differences::Spacing;
 pub use elementwise::{Operand, broadcast_shapes, ufunc};
 pub use error::{ArrayError, Result};
+pub use explain::explain;
 pub use expr::{Array, BlockOp, NodeId};
 pub use gufunc::{CoreDimensions, GufuncOutput, apply_along_axis, apply_gufunc, parse_signature};
 pub use indexing::Index;

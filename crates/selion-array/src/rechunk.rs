@@ -118,6 +118,13 @@ impl RechunkOp {
         (inside, to, shape)
     }
 
+    /// Whether old blocks can be cut into pieces for the new ones. An empty block on either side overlaps no other, so
+    /// which pieces it takes part in is not the same seen from both sides.
+    pub(crate) fn can_cut(&self) -> bool {
+        let axes = self.from.axes().iter().chain(self.to.axes());
+        axes.flat_map(|axis| axis.lens()).all(|len| *len != 0)
+    }
+
     /// How many new blocks the old block at `coordinates` is cut for, and the bytes of each piece.
     pub(crate) fn piece_bytes(&self, coordinates: &[usize], item_bytes: u64) -> Vec<u64> {
         let mut nbytes = Vec::new();

@@ -440,7 +440,7 @@ mod tests {
 
     #[test]
     fn blocks_of_ascending_indices_follow_the_inputs_blocks() {
-        follows(&[0, 1, 3, 5, 6, 8, 9], &[4, 4, 4], &[3, 2, 2]);
+        follows(&[0, 1, 3, 5, 6, 8, 9], &[4, 4, 4], &[3, 4]);
         follows(&[0, 4, 8], &[4, 4, 4], &[3]);
         follows(&[1; 9], &[4, 4], &[3, 3, 3]);
         follows(&[], &[4], &[0]);

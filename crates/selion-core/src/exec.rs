@@ -29,6 +29,16 @@ pub trait Body: Send + Sync {
     fn scratch_bytes(&self, _index: usize) -> u64 {
         0
     }
+
+    /// Bytes that block `index` reads from storage.
+    fn bytes_read(&self, _index: usize) -> u64 {
+        0
+    }
+
+    /// What the work is, in lines for people who want to know more than its name.
+    fn describe(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What a running task may ask of its executor.

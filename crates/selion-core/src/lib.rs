@@ -7,6 +7,7 @@
 //! Nothing here knows threads, sockets, Python, or the clock.
 
 mod buffer;
+mod bytes;
 mod chunk;
 mod copy;
 mod dtype;
@@ -20,6 +21,7 @@ mod source;
 mod value;
 
 pub use buffer::{Buffer, pool_retained_bytes};
+pub use bytes::format_bytes;
 pub use chunk::{Chunk, Dims, Steps, Strided, contiguous_strides};
 pub use copy::{assign, assign_bytes};
 pub use dtype::{DType, DTypeError, Kind, TimeUnit, Weak, promote, promote_weak};

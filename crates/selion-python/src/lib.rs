@@ -4,6 +4,7 @@
 //! * `chunk`: NumPy arrays in and out, without a copy;
 //! * `convert`: other arguments (dtypes, chunks, operands);
 //! * `index`: NumPy's indices; `callback`: Python functions on blocks;
+//! * `draw`: drawings of chunks, and `explain()`;
 //! * `ops`: joins, shapes, products, sorts, counts;
 //! * `run`: computing, with signals looked after;
 //! * `source`: Python objects as storage; `settings`: `selion.config`; `errors`: which exception an error becomes.
@@ -12,6 +13,7 @@ mod array;
 mod callback;
 mod chunk;
 mod convert;
+mod draw;
 mod errors;
 mod index;
 mod ops;
@@ -29,6 +31,7 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     array::register(m)?;
     callback::register(m)?;
     index::register(m)?;
+    draw::register(m)?;
     ops::register(m)?;
     run::register(m)?;
     settings::register(m)

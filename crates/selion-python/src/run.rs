@@ -160,7 +160,7 @@ fn without_gil<T: Send>(
     }
 }
 
-fn arrays(list: &Bound<'_, PyList>) -> PyResult<Vec<Array>> {
+pub(crate) fn arrays(list: &Bound<'_, PyList>) -> PyResult<Vec<Array>> {
     list.iter().map(|array| Ok(array.cast::<PyArray>()?.get().0.clone())).collect()
 }
 

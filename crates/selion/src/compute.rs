@@ -82,6 +82,17 @@ fn graph(roots: &[Root]) -> Result<Graph, Error> {
     Ok(lower(&roots, LowerOptions { keep_bytes: budget / 8 })?)
 }
 
+/// Says what computing arrays together will do: expressions before and after they are rewritten, layers with their
+/// programs, tasks, bytes and memory. Nothing is computed.
+///
+/// # Errors
+/// [`Error`], if the arrays could not be computed either.
+pub fn explain(arrays: &[Array]) -> Result<String, Error> {
+    let fold = settings()?.flag("optimize.fold").unwrap_or(true);
+    let keep_bytes = executor()?.memory_limit() / 8;
+    Ok(selion_array::explain(arrays, fold, LowerOptions { keep_bytes })?)
+}
+
 /// As [`compute`], on any executor.
 ///
 /// # Errors

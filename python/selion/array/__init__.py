@@ -1,7 +1,11 @@
 """Lazy chunked arrays with the names of NumPy and ``dask.array``."""
 
-from numpy import (  # noqa: F401
+# ruff: noqa: F401, F403
+
+from numpy import (
     bool_ as bool,
+)
+from numpy import (
     complex64,
     complex128,
     e,
@@ -26,19 +30,27 @@ from numpy import (  # noqa: F401
 from selion._base import compute
 from selion._selion import normalize_chunks
 from selion.array import random
-from selion.array.blockwise import *  # noqa: F403
+from selion.array.blockwise import *
 from selion.array.core import Array, asanyarray, asarray, from_array, from_zarr, store, to_zarr
-from selion.array.creation import *  # noqa: F403
-from selion.array.functions import *  # noqa: F403
-from selion.array.indexing import *  # noqa: F403
-from selion.array.linear import *  # noqa: F403
-from selion.array.manipulation import *  # noqa: F403
-from selion.array.reductions import *  # noqa: F403
-from selion.array.routines import *  # noqa: F403
-from selion.array.scans import *  # noqa: F403
-from selion.array.sorting import *  # noqa: F403
-from selion.array.ufuncs import *  # noqa: F403
+from selion.array.creation import *
+from selion.array.functions import *
+from selion.array.indexing import *
+from selion.array.linear import *
+from selion.array.manipulation import *
+from selion.array.reductions import *
+from selion.array.routines import *
+from selion.array.scans import *
+from selion.array.sorting import *
+from selion.array.ufuncs import *
 
 
 class PerformanceWarning(Warning):
     """An operation makes very many or very large blocks."""
+
+
+def __getattr__(name: str):
+    from selion.array._names import NAMES
+
+    if name in NAMES:
+        raise NotImplementedError(f"selion.array.{name} is not implemented")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -211,9 +211,7 @@ def blockwise(
     for axis, length in (new_axes or {}).items():
         lens[label(axis)] = tuple(length) if isinstance(length, (tuple, list)) else (length,)
     for axis, change in (adjust_chunks or {}).items():
-        old = next(
-            x.chunks[own.index(names[axis])] for x, own in inputs if names[axis] in own
-        )
+        old = next(x.chunks[own.index(names[axis])] for x, own in inputs if names[axis] in own)
         if callable(change):
             lens[names[axis]] = tuple(change(n) for n in old)
         elif isinstance(change, (tuple, list)):

@@ -11,6 +11,7 @@ import numpy as np
 
 from selion import _selion
 from selion._base import compute, persist
+from selion.array import _html
 
 
 def _operand(x):
@@ -126,6 +127,8 @@ class Array:
     def __repr__(self):
         size = ", ".join(str(s) for s in self.chunksize) + ("," if self.ndim == 1 else "")
         return f"selion.array<{self._native.kind}, shape={self.shape}, dtype={self.dtype}, chunksize=({size})>"
+
+    _repr_html_, to_svg, explain = _html._repr_html_, _html.to_svg, _html.explain
 
     # Computing.
 

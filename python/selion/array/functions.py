@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-
 from selion.array import manipulation, reductions, ufuncs
 from selion.array.blockwise import per_block
 from selion.array.core import Array, asanyarray, asarray
@@ -44,7 +43,7 @@ def corrcoef(x, y=None, rowvar=True) -> Array:
     return c / deviation[:, None] / deviation[None, :]
 
 
-# ---- NumPy's own functions on lazy arrays -----------------------------------------------------------------------------
+# ---- NumPy's own functions on lazy arrays ----------------------------------------------------------------------------
 
 _REDUCTIONS = {
     np.add: "sum",
@@ -102,5 +101,3 @@ def dispatch_function(function, types, args, kwargs):
     if ours is None or not callable(ours):
         raise NotImplementedError(f"numpy.{function.__name__} is not implemented for arrays of selion")
     return ours(*args, **kwargs)
-
-

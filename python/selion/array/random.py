@@ -138,6 +138,10 @@ class _Draws:
                 raise ValueError(f"low is out of bounds for {dtype}")
             if high > int(last) + 1:
                 raise ValueError(f"high is out of bounds for {dtype}")
+            # Python's integers are exact where those of NumPy would pass through float64.
+            low, high = (int(n) if isinstance(n, np.integer) else n for n in (low, high))
+            if high == 2**63:
+                high = 2.0**63  # the exclusive bound of int64, which a float holds exactly
         return self._draw("integers", (low, high), size, chunks, dtype)
 
     def permutation(self, x) -> Array:

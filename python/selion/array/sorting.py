@@ -132,8 +132,9 @@ def histogram(a, bins=None, range=None, normed=False, weights=None, density=None
         If neither edges nor a range are given.
     """
     if bins is None or (np.isscalar(bins) and range is None):
-        raise ValueError("dask.array.histogram requires either specifying bins as an iterable or specifying both a range "
-                         "and the number of bins".replace("dask", "selion"))
+        raise ValueError(
+            "histogram requires either specifying bins as an iterable or specifying both a range and the number of bins"
+        )
     edges, uniform = None, None
     if np.isscalar(bins):
         uniform = (float(range[0]), float(range[1]), int(bins))

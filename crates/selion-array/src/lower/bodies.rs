@@ -125,6 +125,12 @@ impl Body for ReadBody {
         let region = chunks.region(&chunks.coordinates(index));
         Ok(smallvec![Value::Chunk(read_view(source.as_ref(), view, &region)?)])
     }
+
+    fn bytes_read(&self, index: usize) -> u64 {
+        let Expr::Source { source, view } = self.leaf.expr() else { return 0 };
+        let region = self.leaf.chunks().region(&self.leaf.chunks().coordinates(index));
+        crate::explain::stored_bytes(source.as_ref(), &view.input_region(&region.start, &region.shape))
+    }
 }
 
 /// Writes blocks to storage.
@@ -198,6 +204,10 @@ impl Body for BlockedBody {
             }
         }
         Ok(smallvec![value])
+    }
+
+    fn describe(&self) -> Option<String> {
+        self.op.note()
     }
 
     fn scratch_bytes(&self, index: usize) -> u64 {

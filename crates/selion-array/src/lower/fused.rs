@@ -345,6 +345,20 @@ impl Body for ProgramBody {
         Ok(self.arity.iter().map(pack).collect())
     }
 
+    fn describe(&self) -> Option<String> {
+        Some(self.program.to_string())
+    }
+
+    fn bytes_read(&self, index: usize) -> u64 {
+        let coordinates = self.chunks.coordinates(index);
+        let read = |leaf: &Leaf| {
+            let Reading::Source(source, view) = &leaf.reading else { return 0 };
+            let region = leaf.chunks.region(&self.leaf_coordinates(leaf, &coordinates));
+            crate::explain::stored_bytes(source.as_ref(), &view.input_region(&region.start, &region.shape))
+        };
+        self.leaves.iter().map(read).sum()
+    }
+
     fn scratch_bytes(&self, index: usize) -> u64 {
         let reads = self.leaves.iter().filter(|leaf| matches!(leaf.reading, Reading::Source(..)));
         let coordinates = self.chunks.coordinates(index);

@@ -348,7 +348,7 @@ impl Lowerer {
             Expr::Blocked { op, inputs } => (Arc::clone(op), inputs.clone()),
             Expr::Rechunk(input) => {
                 let op = RechunkOp { from: input.chunks().clone(), to: node.chunks().clone() };
-                if node.nbytes().is_some_and(|nbytes| nbytes as u64 > options.keep_bytes) {
+                if op.can_cut() && node.nbytes().is_some_and(|nbytes| nbytes as u64 > options.keep_bytes) {
                     return self.rechunk_in_pieces(node, input, op);
                 }
                 (Arc::new(op) as Arc<dyn crate::BlockOp>, vec![input.clone()])

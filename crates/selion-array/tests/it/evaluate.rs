@@ -22,21 +22,32 @@ pub(crate) fn run(graph: &Graph) -> Result<Vec<Value>, TaskError> {
     Ok(graph.wanted().iter().map(|value| values[&value.index()].clone()).collect())
 }
 
-/// Computes an array, with or without optimising it first.
-pub(crate) fn try_evaluate(array: &Array, optimized: bool) -> Result<Chunk, TaskError> {
-    let array = if optimized { optimize(std::slice::from_ref(array), true).remove(0) } else { array.clone() };
-    let graph = lower(&[Root { array: array.clone(), sink: None }], LowerOptions::default())?;
-    assemble(&array, &run(&graph)?)
+/// Computes an array, as it is.
+fn try_evaluate(array: &Array, options: LowerOptions) -> Result<Chunk, TaskError> {
+    let graph = lower(&[Root { array: array.clone(), sink: None }], options)?;
+    assemble(array, &run(&graph)?)
 }
 
-/// Computes an array. Its optimised and its plain expression must give the same.
+/// Computes an array. Optimised, plain, and plain on a machine with little memory it must give the same.
 #[track_caller]
 pub(crate) fn evaluate(array: &Array) -> Chunk {
-    let optimized = try_evaluate(array, true).unwrap_or_else(|cause| panic!("{array:?}: {cause}"));
-    let plain = try_evaluate(array, false).unwrap_or_else(|cause| panic!("{array:?}, not optimised: {cause}"));
-    assert_eq!(optimized.shape(), plain.shape(), "optimising {array:?} changed the shape");
-    assert_eq!(bytes(&optimized), bytes(&plain), "optimising {array:?} changed elements");
-    optimized
+    let rewritten = optimize(std::slice::from_ref(array), true).remove(0);
+    let small = LowerOptions { keep_bytes: 0 };
+    let ways = [
+        ("optimised", &rewritten, LowerOptions::default()),
+        ("plain", array, LowerOptions::default()),
+        ("in little memory", array, small),
+    ];
+    let results = ways.map(|(way, array, options)| {
+        let result = try_evaluate(array, options).unwrap_or_else(|cause| panic!("{array:?}, {way}: {cause}"));
+        (way, result)
+    });
+    let [(_, first), others @ ..] = results;
+    for (way, other) in &others {
+        assert_eq!(first.shape(), other.shape(), "{array:?} has another shape when it is {way}");
+        assert_eq!(bytes(&first), bytes(other), "{array:?} has other elements when it is {way}");
+    }
+    first
 }
 
 /// The bytes of a chunk's elements in C order.

@@ -3,6 +3,7 @@
 use selion_core::{DType, c64, c128};
 
 use super::Op;
+use super::complex_functions as functions;
 use super::functor::{Kernel, binary_table, unary_table};
 
 pub(super) fn kernel(op: Op, dtype: DType) -> Option<Kernel> {
@@ -72,6 +73,25 @@ macro_rules! quotients {
 }
 quotients! { quotient_c64, c64; quotient_c128, c128; }
 
+macro_rules! reciprocals {
+    ($($name:ident, $C:ty;)*) => {$(
+        /// `1 / z` by the same algorithm; NaN for zero.
+        #[inline(always)]
+        fn $name(z: $C) -> $C {
+            if z.im.abs() <= z.re.abs() {
+                let ratio = z.im / z.re;
+                let divisor = z.re + z.im * ratio;
+                <$C>::new(1.0 / divisor, -ratio / divisor)
+            } else {
+                let ratio = z.re / z.im;
+                let divisor = z.re * ratio + z.im;
+                <$C>::new(ratio / divisor, -1.0 / divisor)
+            }
+        }
+    )*};
+}
+reciprocals! { reciprocal_c64, c64; reciprocal_c128, c128; }
+
 /// Whether `a` is not before `b`: real parts decide, then imaginary parts.
 macro_rules! at_least {
     ($a:ident, $b:ident) => {
@@ -85,6 +105,21 @@ macro_rules! has_nan {
     };
 }
 
+/// Whether a power is a short product, which keeps exact results exact.
+macro_rules! is_small_integer {
+    ($a:ident, $b:ident) => {
+        $b.im == 0.0 && $b.re.fract() == 0.0 && $b.re.abs() < 100.0 && ($a.re != 0.0 || $a.im != 0.0)
+    };
+}
+
+fn wide(z: c64) -> c128 {
+    c128::new(f64::from(z.re), f64::from(z.im))
+}
+
+fn narrow(z: c128) -> c64 {
+    c64::new(z.re as f32, z.im as f32)
+}
+
 binary_table! {
     add: { [c64, c128] => same, |a, b| a + b; }
     subtract: { [c64, c128] => same, |a, b| a - b; }
@@ -94,9 +129,8 @@ binary_table! {
         [c128] => same, |a, b| quotient_c128(a, b);
     }
     power: {
-        [c64, c128] => same, |a, b| {
-            if b.im == 0.0 && b.re.fract() == 0.0 && b.re.abs() < 100.0 { a.powi(b.re as i32) } else { a.powc(b) }
-        };
+        [c64] => same, |a, b| if is_small_integer!(a, b) { a.powi(b.re as i32) } else { narrow(functions::power(wide(a), wide(b))) };
+        [c128] => same, |a, b| if is_small_integer!(a, b) { a.powi(b.re as i32) } else { functions::power(a, b) };
     }
     maximum: { [c64, c128] => same, |a, b| if has_nan!(a) || (!has_nan!(b) && at_least!(a, b)) { a } else { b }; }
     minimum: { [c64, c128] => same, |a, b| if has_nan!(a) || (!has_nan!(b) && at_least!(b, a)) { a } else { b }; }
@@ -121,35 +155,96 @@ unary_table! {
         [c128] => f64, |z| z.re.hypot(z.im);
     }
     sign: {
-        [c64, c128] => same, |z| if z.re == 0.0 && z.im == 0.0 { z } else { z / z.re.hypot(z.im) };
+        [c64] => same, |z| narrow(functions::sign(wide(z)));
+        [c128] => same, |z| functions::sign(z);
     }
     square: { [c64, c128] => same, |z| z * z; }
     reciprocal: {
-        [c64] => same, |z| quotient_c64(c64::new(1.0, 0.0), z);
-        [c128] => same, |z| quotient_c128(c128::new(1.0, 0.0), z);
+        [c64] => same, |z| reciprocal_c64(z);
+        [c128] => same, |z| reciprocal_c128(z);
     }
     rint: {
         [c64] => same, |z| c64::new(z.re.round_ties_even(), z.im.round_ties_even());
         [c128] => same, |z| c128::new(z.re.round_ties_even(), z.im.round_ties_even());
     }
-    sqrt: { [c64, c128] => same, |z| z.sqrt(); }
-    exp: { [c64, c128] => same, |z| z.exp(); }
-    exp2: { [c64, c128] => same, |z| z.exp2(); }
-    expm1: { [c64, c128] => same, |z| z.exp() - 1.0; }
-    log: { [c64, c128] => same, |z| z.ln(); }
-    log2: { [c64, c128] => same, |z| z.log2(); }
-    log10: { [c64, c128] => same, |z| z.log10(); }
-    log1p: { [c64, c128] => same, |z| (z + 1.0).ln(); }
-    sin: { [c64, c128] => same, |z| z.sin(); }
-    cos: { [c64, c128] => same, |z| z.cos(); }
-    tan: { [c64, c128] => same, |z| z.tan(); }
-    arcsin: { [c64, c128] => same, |z| z.asin(); }
-    arccos: { [c64, c128] => same, |z| z.acos(); }
-    arctan: { [c64, c128] => same, |z| z.atan(); }
-    sinh: { [c64, c128] => same, |z| z.sinh(); }
-    cosh: { [c64, c128] => same, |z| z.cosh(); }
-    tanh: { [c64, c128] => same, |z| z.tanh(); }
-    arcsinh: { [c64, c128] => same, |z| z.asinh(); }
-    arccosh: { [c64, c128] => same, |z| z.acosh(); }
-    arctanh: { [c64, c128] => same, |z| z.atanh(); }
+    sqrt: {
+        [c64] => same, |z| narrow(functions::sqrt(wide(z)));
+        [c128] => same, |z| functions::sqrt(z);
+    }
+    exp: {
+        [c64] => same, |z| narrow(functions::exp(wide(z)));
+        [c128] => same, |z| functions::exp(z);
+    }
+    exp2: {
+        [c64] => same, |z| narrow(functions::exp2(wide(z)));
+        [c128] => same, |z| functions::exp2(z);
+    }
+    expm1: {
+        [c64] => same, |z| narrow(functions::expm1(wide(z)));
+        [c128] => same, |z| functions::expm1(z);
+    }
+    log: {
+        [c64] => same, |z| narrow(functions::log(wide(z)));
+        [c128] => same, |z| functions::log(z);
+    }
+    log2: {
+        [c64] => same, |z| narrow(functions::log2(wide(z)));
+        [c128] => same, |z| functions::log2(z);
+    }
+    log10: {
+        [c64] => same, |z| narrow(functions::log10(wide(z)));
+        [c128] => same, |z| functions::log10(z);
+    }
+    log1p: {
+        [c64] => same, |z| narrow(functions::log1p(wide(z)));
+        [c128] => same, |z| functions::log1p(z);
+    }
+    sin: {
+        [c64] => same, |z| narrow(functions::sin(wide(z)));
+        [c128] => same, |z| functions::sin(z);
+    }
+    cos: {
+        [c64] => same, |z| narrow(functions::cos(wide(z)));
+        [c128] => same, |z| functions::cos(z);
+    }
+    tan: {
+        [c64] => same, |z| narrow(functions::tan(wide(z)));
+        [c128] => same, |z| functions::tan(z);
+    }
+    arcsin: {
+        [c64] => same, |z| narrow(functions::arcsin(wide(z)));
+        [c128] => same, |z| functions::arcsin(z);
+    }
+    arccos: {
+        [c64] => same, |z| narrow(functions::arccos(wide(z)));
+        [c128] => same, |z| functions::arccos(z);
+    }
+    arctan: {
+        [c64] => same, |z| narrow(functions::arctan(wide(z)));
+        [c128] => same, |z| functions::arctan(z);
+    }
+    sinh: {
+        [c64] => same, |z| narrow(functions::sinh(wide(z)));
+        [c128] => same, |z| functions::sinh(z);
+    }
+    cosh: {
+        [c64] => same, |z| narrow(functions::cosh(wide(z)));
+        [c128] => same, |z| functions::cosh(z);
+    }
+    tanh: {
+        [c64] => same, |z| narrow(functions::tanh(wide(z)));
+        [c128] => same, |z| functions::tanh(z);
+    }
+    arcsinh: {
+        [c64] => same, |z| narrow(functions::arcsinh(wide(z)));
+        [c128] => same, |z| functions::arcsinh(z);
+    }
+    arccosh: {
+        [c64] => same, |z| narrow(functions::arccosh(wide(z)));
+        [c128] => same, |z| functions::arccosh(z);
+    }
+    arctanh: {
+        [c64] => same, |z| narrow(functions::arctanh(wide(z)));
+        [c128] => same, |z| functions::arctanh(z);
+    }
 }

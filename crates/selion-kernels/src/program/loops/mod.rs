@@ -8,6 +8,7 @@ mod arithmetic;
 mod cast;
 mod compare;
 mod complex;
+mod complex_functions;
 mod float;
 mod functor;
 mod time;
