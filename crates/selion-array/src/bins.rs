@@ -149,6 +149,93 @@ impl Array {
         Ok((counts.binary(Op::Divide, &widths)?.binary(Op::Divide, &total)?, edges))
     }
 
+    /// How many points lie in each cell of a grid, or the sum of their weights, as `float64`; and the edges along each
+    /// dimension. `sample` has an array of one axis for each dimension, with the points' coordinates.
+    ///
+    /// With `density`, the counts are divided by their sum and by the volumes of the cells.
+    ///
+    /// # Errors
+    /// [`ArrayError::Value`] for edges that do not ascend or are not as many as dimensions, and for arrays that are not of
+    /// one length; [`ArrayError::Op`] for complex numbers and datetimes.
+    ///
+    /// # Examples
+    /// ```
+    /// use selion_array::Array;
+    /// use selion_core::DType;
+    /// use selion_kernels::blocks::bins::Edges;
+    /// let x = Array::ones(&[9], DType::F32, None)?;
+    /// let edges = Edges::Uniform { low: 0.0, high: 2.0, bins: 5 };
+    /// let (counts, edges) = Array::histogramdd(&[x.clone(), x], &[edges.clone(), edges], None, false)?;
+    /// assert_eq!(counts.shape().as_slice(), [5, 5]);
+    /// assert_eq!(edges.len(), 2);
+    /// # Ok::<(), selion_array::ArrayError>(())
+    /// ```
+    pub fn histogramdd(
+        sample: &[Array],
+        edges: &[Edges],
+        weights: Option<&Array>,
+        density: bool,
+    ) -> Result<(Array, Vec<Array>)> {
+        let wrong = |message: &str| ArrayError::Value(message.to_owned());
+        let Some(first) = sample.first() else { return Err(wrong("a histogram needs at least one dimension")) };
+        if sample.len() != edges.len() {
+            return Err(wrong("The dimension of bins must be equal to the dimension of the sample x."));
+        }
+        if sample.iter().any(|x| x.ndim() != 1) {
+            return Err(wrong("the coordinates of a sample must be one dimensional arrays"));
+        }
+        let dtypes: Vec<DType> = sample.iter().chain(weights).map(Array::dtype).collect();
+        if dtypes.iter().any(|dtype| dtype.is_complex() || dtype.is_time()) {
+            return Err(OpError::Unsupported { op: "histogramdd", dtypes }.into());
+        }
+        let edges: Vec<Edges> = edges.iter().map(checked).collect::<Result<_>>()?;
+        let mut inputs: Vec<Array> = Vec::with_capacity(sample.len() + 1);
+        for x in sample {
+            inputs.push(x.beside(first, || wrong("the coordinates of a sample must have the same length"))?);
+        }
+        if let Some(weights) = weights {
+            let weights = weights.astype(DType::F64)?;
+            inputs.push(weights.beside(first, || wrong("The weights and list don't have the same length."))?);
+        }
+        let lists: Vec<Vec<f64>> = edges.iter().map(Edges::to_vec).collect();
+        let bits: Vec<Vec<u64>> = lists.iter().map(|list| list.iter().map(|edge| edge.to_bits()).collect()).collect();
+        let uniform: Vec<bool> = edges.iter().map(|edges| matches!(edges, Edges::Uniform { .. })).collect();
+        let cells = lists.iter().map(|list| AxisChunks::new(vec![list.len() - 1]));
+        let rows = AxisChunks::new(vec![1; first.chunks().count()]);
+        let chunks = Chunks::new(std::iter::once(rows).chain(cells).collect::<Vec<_>>());
+        let (count, dimensions) = (inputs.len(), sample.len());
+        let parts = BlockFn::new(
+            "histogramdd",
+            (bits, uniform, dimensions),
+            move |at, needs| needs.extend((0..count).map(|input| (input, at[0]))),
+            move |_, inputs| {
+                let blocks = chunks_of(inputs);
+                if blocks.len() != count {
+                    return Err("a block is missing".into());
+                }
+                let counts = bins::histogramdd(&blocks[..dimensions], &edges, blocks.get(dimensions))?;
+                let shape: Vec<usize> = std::iter::once(1).chain(counts.shape().iter().copied()).collect();
+                Ok(counts.reshape(&shape).into())
+            },
+        )
+        .with_scratch(first.chunks().largest_block() * (count + 2) * size_of::<f64>())
+        .array(inputs, DType::F64, chunks);
+        let mut counts = parts.reduce(ReduceKind::Sum, Some(&[0]), false, 0.0, 0)?;
+        if density {
+            let total = counts.reduce(ReduceKind::Sum, None, false, 0.0, 0)?;
+            for (axis, list) in lists.iter().enumerate() {
+                let widths: Vec<f64> = list.windows(2).map(|pair| pair[1] - pair[0]).collect();
+                let mut shape = vec![1; lists.len()];
+                shape[axis] = widths.len();
+                let widths = Array::from_chunk(Chunk::from_values(&shape, &widths), None)?;
+                counts = counts.binary(Op::Divide, &widths)?;
+            }
+            counts = counts.binary(Op::Divide, &total)?;
+        }
+        let edges = lists.iter().map(|list| Array::from_chunk(Chunk::from_values(&[list.len()], list), None));
+        Ok((counts, edges.collect::<Result<_>>()?))
+    }
+
     /// The number of the bin of each element (`int64`): how many of the edges `bins`, of one axis, ascending or
     /// descending, lie before it. `right` closes bins on the right.
     ///
@@ -290,6 +377,27 @@ mod tests {
         let density = evaluate(&x.histogram(&edges, None, true).unwrap().0).to_vec::<f64>();
         let total: f64 = density.iter().zip([1.0, 3.0, 1.0]).map(|(x, width)| x * width).sum();
         assert!((total - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn histogramdd_agrees_with_one_block() {
+        let mut rng = Rng(25);
+        let edges = [Edges::Uniform { low: 0.0, high: 5.0, bins: 4 }, Edges::List(vec![0.0, 0.5, 3.0, 4.0])];
+        for _ in 0..50 {
+            let len = rng.below(40);
+            let ((x, a), (y, b)) = (rng.array(&[len], DType::F32), rng.array(&[len], DType::I16));
+            let (weights, w) = rng.array(&[len], DType::F64);
+            let (counts, lists) = Array::histogramdd(&[x.clone(), y.clone()], &edges, None, false).unwrap();
+            assert_same(&counts, &bins::histogramdd(&[a.clone(), b.clone()], &edges, None).unwrap());
+            assert_eq!(evaluate(&lists[1]).to_vec::<f64>(), edges[1].to_vec());
+            let (counts, _) = Array::histogramdd(&[x.clone(), y.clone()], &edges, Some(&weights), false).unwrap();
+            assert_same(&counts, &bins::histogramdd(&[a, b], &edges, Some(&w)).unwrap());
+            let density = evaluate(&Array::histogramdd(&[x, y], &edges, None, true).unwrap().0);
+            let widths = [0.5, 2.5, 1.0].map(|width| width * 1.25);
+            let total: f64 =
+                density.to_vec::<f64>().iter().zip(widths.iter().cycle()).map(|(x, width)| x * width).sum();
+            assert!(len == 0 || total.is_nan() || (total - 1.0).abs() < 1e-12);
+        }
     }
 
     #[test]

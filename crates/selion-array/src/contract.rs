@@ -20,7 +20,7 @@ use crate::view::{AxisMap, View};
 
 /// What becomes of an operand's axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Role {
+pub(crate) enum Role {
     /// It is this batch axis of the result.
     Batch(usize),
     /// It has length 1 and repeats along this batch axis.
@@ -198,7 +198,7 @@ impl BlockOp for ContractOp {
 }
 
 /// The blocked sum of products of `a` and `b`, whose axes have the given roles in a result with `batch` batch axes.
-fn contract(
+pub(crate) fn contract(
     name: &'static str,
     [a, b]: [&Array; 2],
     [roles_a, roles_b]: [SmallVec<[Role; 4]>; 2],

@@ -13,6 +13,7 @@ mod contract;
 mod creation;
 mod diagonal;
 mod differences;
+mod einsum;
 mod elementwise;
 mod error;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod indexing;
 mod join;
 mod lower;
 mod manipulate;
+mod nonzero;
 mod operators;
 mod optimize;
 mod overlap;
@@ -45,6 +47,7 @@ pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normal
 pub use contract::tensordot;
 pub use creation::AUTO_CHUNK_BYTES;
 pub use differences::Spacing;
+pub use einsum::einsum;
 pub use elementwise::{Operand, broadcast_shapes, ufunc};
 pub use error::{ArrayError, Result};
 pub use explain::explain;

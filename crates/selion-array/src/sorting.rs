@@ -10,7 +10,7 @@ use selion_core::{Chunk, DType, Dims, TaskError, Value, promote};
 use selion_kernels::blocks::gather::{Side, searchsorted, take_along_axis};
 use selion_kernels::blocks::layout::concatenate;
 use selion_kernels::blocks::quantile::{self, Method};
-use selion_kernels::blocks::sort::{UniqueParts, argtopk, sort, topk, unique};
+use selion_kernels::blocks::sort::{UniqueParts, argsort, argtopk, sort, topk, unique};
 use selion_kernels::error::KernelError;
 use selion_kernels::program::{Op, OpError};
 
@@ -129,6 +129,24 @@ impl Array {
         let axis = self.axis(axis)?;
         let whole = self.whole_along(1 << axis)?;
         Ok(whole.each_block("sort", axis, self.dtype(), move |block| sort(block, axis)))
+    }
+
+    /// The places (`int64`) of the elements that [`Array::sort`] gives; equal elements keep their order.
+    ///
+    /// # Errors
+    /// As [`Array::sort`].
+    ///
+    /// # Examples
+    /// ```
+    /// use selion_array::Array;
+    /// let order = Array::ones(&[4, 3], selion_core::DType::F32, None)?.argsort(0)?;
+    /// assert_eq!((order.shape().as_slice(), order.dtype()), (&[4, 3][..], selion_core::DType::I64));
+    /// # Ok::<(), selion_array::ArrayError>(())
+    /// ```
+    pub fn argsort(&self, axis: isize) -> Result<Array> {
+        let axis = self.axis(axis)?;
+        let whole = self.whole_along(1 << axis)?;
+        Ok(whole.each_block("argsort", axis, DType::I64, move |block| argsort(block, axis)))
     }
 
     /// The `k` greatest elements along an axis, greatest first; for negative `k` the `-k` least, least first.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use selion_array::{
     AdjustChunks, Array, ArrayError, BlockFunction, BlockInfo, BlockLens, BlockwiseOptions, Chunks, GufuncOutput,
-    MapBlocks, apply_along_axis, apply_gufunc, blockwise_with, map_blocks, parse_signature,
+    LowerOptions, MapBlocks, apply_along_axis, apply_gufunc, blockwise_with, map_blocks, parse_signature,
 };
 use selion_core::{Chunk, DType, TaskError, Value};
 use selion_kernels::program::{Op, apply};
@@ -209,7 +209,7 @@ fn lengths_are_adjusted() {
     }
     let wrong = adjust(AdjustChunks::Size(1));
     let wrong = blockwise_with(half(), &[0], &[(x.clone(), vec![0])], DType::I64, &wrong).unwrap();
-    assert!(try_evaluate(&wrong, true).unwrap_err().to_string().contains("where [1] was expected"));
+    assert!(try_evaluate(&wrong, LowerOptions::default()).unwrap_err().to_string().contains("where [1] was expected"));
     let error = |result: Result<Array, ArrayError>| result.unwrap_err().to_string();
     let three = adjust(AdjustChunks::Lens(vec![1, 1, 1]));
     assert_eq!(
@@ -234,7 +234,7 @@ fn a_wrong_dtype_is_an_error() {
     let x = divided(&counting(&[2]), &[&[2]]);
     let same = function(|_, inputs| Ok(inputs[0].clone()));
     let wrong = map_blocks(same, &[x], DType::F64, &MapBlocks::default()).unwrap();
-    let error = try_evaluate(&wrong, true).unwrap_err().to_string();
+    let error = try_evaluate(&wrong, LowerOptions::default()).unwrap_err().to_string();
     assert!(error.contains("gave a block of dtype int64 where float64 was expected"), "{error}");
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn run(graph: &Graph) -> Result<Vec<Value>, TaskError> {
 }
 
 /// Computes an array, as it is.
-fn try_evaluate(array: &Array, options: LowerOptions) -> Result<Chunk, TaskError> {
+pub(crate) fn try_evaluate(array: &Array, options: LowerOptions) -> Result<Chunk, TaskError> {
     let graph = lower(&[Root { array: array.clone(), sink: None }], options)?;
     assemble(array, &run(&graph)?)
 }

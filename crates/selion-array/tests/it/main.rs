@@ -4,10 +4,13 @@
 
 mod arrange;
 mod blockwise;
+mod einsum;
 mod evaluate;
 mod indexing;
 mod join;
 mod naive;
+mod nonzero;
 mod overlap;
 mod reshape;
+mod scan;
 mod views;
