@@ -1,6 +1,9 @@
 """The names that every program of arrays uses are there; the rest of Dask's say that they are not there yet."""
 
+# ruff: noqa: SIM905
+
 import pytest
+
 import selion.array as da
 from selion.array._names import NAMES
 

@@ -338,7 +338,7 @@ def reduction(
     lens = {k: (output_size,) * x.numblocks[k] for k in axes}
     parts = _run(partial(chunk, axis=axes, keepdims=True), labels, [(x, labels)], lens, partial_dtype, name)
     kept = labels if keepdims else [k for k in labels if k not in axes]
-    final = {k: (1,) for k in axes} if keepdims else {}
+    final = dict.fromkeys(axes, (1,)) if keepdims else {}
     whole = parts.rechunk(dict.fromkeys(axes, -1))
     finish = partial(aggregate, axis=axes, keepdims=keepdims)
     return _run(finish, kept, [(whole, labels)], final, dtype, name or _name_of(aggregate))
