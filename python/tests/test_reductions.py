@@ -24,7 +24,7 @@ def outcome(function):
 
 
 @pytest.mark.parametrize("name", reductions.__all__)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_reduction(name, data):
     x = data.draw(arrays(dtypes=NUMBERS))
@@ -40,7 +40,9 @@ def test_reduction(name, data):
     if isinstance(want, type) or isinstance(got, type):
         assert got is want, f"{name} of {x.dtype}{x.shape} over {axis}: {got!r}, not {want!r}"
     elif x.dtype.kind == "c" and np.isnan(want).any():
-        # Which part of a complex NaN is NaN depends on the order.
+        # Which part of a complex NaN is NaN depends on the order, and so does what overflows on the way.
+        if (np.isfinite(x) & (np.abs(x) > np.finfo(x.dtype).max / 1e4)).any():
+            return
         np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
     elif name in EXACT or x.dtype.kind in "biu":
         assert_same(got, want, ulp=64)

@@ -37,7 +37,7 @@ def check(name, args, lazy):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_ufunc(name, data):
     x = data.draw(arrays())
@@ -47,6 +47,9 @@ def test_ufunc(name, data):
     if name in ("power", "float_power"):
         # Which parts of a complex power are NaN differs between C libraries.
         assume(not any(a.dtype.kind == "c" for a in args) or all(np.isfinite(a).all() for a in args))
+    if name in ("square", "multiply") and x.dtype.kind == "c":
+        # Which infinities become NaN depends on the order of the products.
+        assume(all(np.isfinite(a).all() for a in args))
     if name == "reciprocal" and x.dtype.kind in "iu":
         # What 1 / 0 is in integers, C leaves open.
         assume((x != 0).all())
@@ -65,7 +68,7 @@ def test_ufunc_dtypes(name):
             check(name, args, [da.from_array(x, chunks=2) for x in args])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_python_scalars_are_weak(data):
     x = data.draw(arrays())
@@ -76,7 +79,7 @@ def test_python_scalars_are_weak(data):
     check(name, [y, x], [y, lazy])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_broadcasting_and_mixed_chunks(data):
     shape = data.draw(st.lists(st.integers(0, 4), max_size=3))
@@ -88,7 +91,7 @@ def test_broadcasting_and_mixed_chunks(data):
     check("add", parts, lazy)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_rechunk_keeps_the_elements(data):
     x = data.draw(arrays())

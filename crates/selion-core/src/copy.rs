@@ -107,8 +107,8 @@ fn copy_row<T: Copy>(target: &mut [T], to: isize, from: &[T], at: isize, axis: A
     if axis.to == 1 {
         let target = &mut target[to as usize..to as usize + len];
         match axis.from {
-            1 => return target.copy_from_slice(&from[at as usize..at as usize + len]),
-            0 => return target.fill(from[at as usize]),
+            1 => target.copy_from_slice(&from[at as usize..at as usize + len]),
+            0 => target.fill(from[at as usize]),
             step => {
                 for (k, out) in target.iter_mut().enumerate() {
                     *out = from[(at + k as isize * step) as usize];

@@ -77,7 +77,6 @@ impl PyBlockFunction {
 /// Applies a Python function block by block. `inputs` are (array, labels); `chunks` maps labels to block lengths.
 #[pyfunction]
 #[pyo3(signature = (function, name, token, labels, inputs, chunks, dtype, wants_info))]
-#[expect(clippy::too_many_arguments, reason = "one call from one place in Python")]
 fn blockwise(
     function: Py<PyAny>,
     name: String,

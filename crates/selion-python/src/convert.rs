@@ -16,7 +16,7 @@ pub(crate) fn dtype(value: &Bound<'_, PyAny>) -> PyResult<DType> {
     let numpy_dtype = py.import("numpy")?.getattr("dtype")?.call1((value,))?;
     let text: String = numpy_dtype.getattr("str")?.extract()?;
     DType::parse(&text)
-        .or_else(|error| if text.starts_with('>') { DType::parse(&text[1..]) } else { Err(error) })
+        .or_else(|error| text.strip_prefix('>').map_or(Err(error), DType::parse))
         .map_err(|_| PyTypeError::new_err(format!("selion has no arrays of dtype {numpy_dtype}")))
 }
 

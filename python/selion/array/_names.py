@@ -1,5 +1,7 @@
 """The names of ``dask.array``: one that selion does not have yet says so, instead of not being there."""
 
+# ruff: noqa: SIM905
+
 NAMES = frozenset(
     """
     Array PerformanceWarning abs absolute add all allclose angle any append apply_along_axis apply_gufunc

@@ -11,7 +11,7 @@ import numpy as np
 from selion import _selion
 from selion.array.core import Array, asanyarray
 
-__all__ = ["apply_along_axis", "apply_over_axes", "blockwise", "map_blocks"]
+__all__ = ["apply_along_axis", "apply_over_axes", "blockwise", "map_blocks", "reduction"]
 
 _tokens = itertools.count(1)
 
@@ -288,3 +288,57 @@ def apply_over_axes(func, a, axes) -> Array:
         result = func(a, int(axis))
         a = result if result.ndim == a.ndim else result[(slice(None),) * (int(axis) % a.ndim) + (None,)]
     return a
+
+
+def reduction(
+    x,
+    chunk,
+    aggregate,
+    axis=None,
+    keepdims=False,
+    combine=None,
+    dtype=None,
+    split_every=None,
+    name=None,
+    out=None,
+    concatenate=True,
+    output_size=1,
+    meta=None,
+    weights=None,
+) -> Array:
+    """A reduction from functions of your own.
+
+    Parameters
+    ----------
+    x : Array
+    chunk : callable
+        ``chunk(block, axis=, keepdims=True)`` reduces one block.
+    aggregate : callable
+        ``aggregate(partial results, axis=, keepdims=)`` reduces what the blocks gave, side by side.
+    axis : int or tuple of int, optional
+        The axes to reduce; all by default.
+    dtype : dtype
+        Of the result.
+
+    Examples
+    --------
+    >>> import numpy as np, selion.array as da
+    >>> x = da.arange(10, chunks=4)
+    >>> da.reduction(x, np.sum, np.sum, dtype=x.dtype).compute()
+    np.int64(45)
+    """
+    if weights is not None:
+        raise NotImplementedError("reduction(weights=...) is not implemented")
+    x = asanyarray(x)
+    axes = tuple(range(x.ndim)) if axis is None else tuple(int(k) % x.ndim for k in np.atleast_1d(axis))
+    if dtype is None:
+        raise ValueError("Must specify dtype")
+    labels = list(range(x.ndim))
+    partial_dtype = _infer(partial(chunk, axis=axes, keepdims=True), [x], {}, "reduction").dtype
+    lens = {k: (output_size,) * x.numblocks[k] for k in axes}
+    parts = _run(partial(chunk, axis=axes, keepdims=True), labels, [(x, labels)], lens, partial_dtype, name)
+    kept = labels if keepdims else [k for k in labels if k not in axes]
+    final = dict.fromkeys(axes, (1,)) if keepdims else {}
+    whole = parts.rechunk(dict.fromkeys(axes, -1))
+    finish = partial(aggregate, axis=axes, keepdims=keepdims)
+    return _run(finish, kept, [(whole, labels)], final, dtype, name or _name_of(aggregate))

@@ -201,9 +201,9 @@ class _Draws:
 
 
 def _pick(a: np.ndarray, index: Array) -> Array:
-    from selion.array.blocks import _per_block
+    from selion.array.blockwise import per_block
 
-    return _per_block(lambda i: a[i], index, dtype=a.dtype)
+    return per_block(lambda i: a[i], index, dtype=a.dtype)
 
 
 class Generator(_Draws):

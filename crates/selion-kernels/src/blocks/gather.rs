@@ -484,6 +484,7 @@ pub(super) fn search<T: Ordered>(sorted: &[T], values: &[T], side: Side, out: &m
 }
 
 #[cfg(test)]
+#[expect(clippy::bool_comparison, reason = "generic over elements, of which one is bool")]
 mod tests {
     use proptest::prelude::*;
 

@@ -271,6 +271,7 @@ fn same<T: Ordered>(a: T, b: T) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::bool_comparison, reason = "generic over elements, of which one is bool")]
 mod tests {
     use proptest::prelude::*;
 

@@ -173,7 +173,7 @@ unary_table! {
     }
     reciprocal: {
         [i8, i16, i32, i64] => same, |x| if x == 1 || x == -1 { x } else { 0 };
-        [u8, u16, u32, u64] => same, |x| u8::from(x == 1).into();
+        [u8, u16, u32, u64] => same, |x| if x == 1 { 1 } else { 0 };
         [f32, f64] => same, |x| 1.0 / x;
         [f16] => same, |x| half(1.0 / x.to_f32());
     }

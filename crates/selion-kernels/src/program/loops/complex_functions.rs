@@ -102,7 +102,7 @@ pub(super) fn power(a: C, b: C) -> C {
         return C::new(1.0, 0.0);
     }
     if a.re == 0.0 && a.im == 0.0 {
-        let value = if b.re > 0.0 && b.im == 0.0 { 0.0 } else { f64::NAN };
+        let value = if b.re > 0.0 { 0.0 } else { f64::NAN };
         return C::new(value, value);
     }
     exp(b * log(a))
