@@ -1,7 +1,7 @@
 //! Scans, differences and filling of gaps, compared with one pass over each lane.
 
 use proptest::prelude::*;
-use selion_array::{Array, Chunks};
+use selion_array::{Array, Chunks, LowerOptions, ReduceKind, Root, lower};
 use selion_core::{Chunk, DType};
 
 use crate::evaluate::evaluate;
@@ -83,4 +83,35 @@ fn dtypes_are_numpys() {
     let days = DType::DateTime(selion_core::TimeUnit::Day);
     let error = Array::zeros(&[3], days, None).unwrap().cumsum(Some(0)).unwrap_err();
     assert!(error.to_string().starts_with("ufunc 'cumsum' not supported"), "{error}");
+}
+
+/// The most bytes alive at once when one thread runs the graph in its order.
+fn peak_bytes(array: &Array) -> u64 {
+    let graph = lower(&[Root { array: array.clone(), sink: None }], LowerOptions::default()).unwrap();
+    let mut uses = vec![0usize; graph.value_count()];
+    for task in graph.tasks() {
+        graph.inputs(task).iter().for_each(|value| uses[value.index()] += 1);
+    }
+    let (mut alive, mut peak) = (0, 0);
+    for task in selion_core::order(&graph) {
+        alive += graph.outputs(task).map(|value| graph.nbytes(value)).sum::<u64>();
+        peak = peak.max(alive);
+        for value in graph.inputs(task) {
+            uses[value.index()] -= 1;
+            if uses[value.index()] == 0 {
+                alive -= graph.nbytes(*value);
+            }
+        }
+    }
+    peak
+}
+
+#[test]
+fn scans_go_block_by_block() {
+    // A thousand blocks of 8000 bytes, made by a program: few of them are alive at once.
+    let affine = selion_kernels::program::Affine { offset: 0, strides: vec![1].into() };
+    let x = Array::index(&[1_000_000], affine, Some(Chunks::regular(&[1_000_000], &[1000]))).unwrap();
+    let greatest = x.cumsum(Some(0)).unwrap().reduce(ReduceKind::Max, None, false, 0.0, 0).unwrap();
+    let peak = peak_bytes(&greatest);
+    assert!(peak < 100_000, "{peak} bytes were alive");
 }
