@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use selion::array::{Array, PadMode, Ranks, tensordot as contract};
+use selion::array::{Array, PadMode, Ranks, einsum, tensordot as contract};
 use selion::core::Scalar;
 use selion::kernels::blocks::bins::Edges;
 use selion::kernels::blocks::gather::Side;
@@ -163,6 +163,12 @@ fn tensordot(a: &PyArray, b: &PyArray, axes_a: Vec<isize>, axes_b: Vec<isize>) -
     made(contract(&a.0, &b.0, &axes_a, &axes_b))
 }
 
+#[pyfunction]
+#[pyo3(name = "einsum")]
+fn einsum_of(subscripts: &str, operands: Vec<Native<'_>>) -> PyResult<PyArray> {
+    made(einsum(subscripts, &arrays(&operands), None))
+}
+
 /// A running sum or product, by name.
 #[pyfunction]
 #[pyo3(signature = (array, name, axis=None))]
@@ -297,6 +303,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(vdot, m)?)?;
     m.add_function(wrap_pyfunction!(outer, m)?)?;
     m.add_function(wrap_pyfunction!(tensordot, m)?)?;
+    m.add_function(wrap_pyfunction!(einsum_of, m)?)?;
     m.add_function(wrap_pyfunction!(scan, m)?)?;
     m.add_function(wrap_pyfunction!(sort, m)?)?;
     m.add_function(wrap_pyfunction!(topk, m)?)?;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from selion import _selion
 from selion.array.core import Array, asanyarray
 
-__all__ = ["dot", "matmul", "outer", "tensordot", "vdot"]
+__all__ = ["dot", "einsum", "matmul", "outer", "tensordot", "vdot"]
 
 
 def _product(name):
@@ -40,3 +40,25 @@ def tensordot(lhs, rhs, axes=2) -> Array:
     else:
         left, right = ([k] if isinstance(k, int) else k for k in axes)
     return Array(_selion.tensordot(lhs._native, rhs._native, list(left), list(right)))
+
+
+def einsum(subscripts, *operands, dtype=None, **kwargs) -> Array:
+    """Sums of products by Einstein's convention.
+
+    Parameters
+    ----------
+    subscripts : str
+        Letters of the operands' axes, and after ``->`` those of the result.
+    operands : array-like
+
+    Examples
+    --------
+    >>> import numpy as np, selion.array as da
+    >>> x = da.from_array(np.arange(6.0).reshape(2, 3), chunks=2)
+    >>> da.einsum("ij->i", x).compute()
+    array([ 3., 12.])
+    """
+    if not isinstance(subscripts, str):
+        raise NotImplementedError("einsum with lists of axes is not implemented")
+    operands = [asanyarray(x) if dtype is None else asanyarray(x).astype(dtype) for x in operands]
+    return Array(_selion.einsum(subscripts, [x._native for x in operands]))
