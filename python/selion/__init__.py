@@ -1,7 +1,21 @@
 """Lazy chunked arrays and task graphs that run on every core, larger than memory."""
 
 from selion import config
-from selion._base import compute, is_selion_collection, persist
+from selion._annotations import annotate, get_annotations
+from selion._base import compute, is_selion_collection, optimize, persist
 from selion._selion import __version__
+from selion._tokenize import tokenize
+from selion.delayed import delayed
 
-__all__ = ["__version__", "compute", "config", "is_selion_collection", "persist"]
+__all__ = [
+    "__version__",
+    "annotate",
+    "compute",
+    "config",
+    "delayed",
+    "get_annotations",
+    "is_selion_collection",
+    "optimize",
+    "persist",
+    "tokenize",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from dataclasses import fields, is_dataclass, replace
 
 from selion import _selion
@@ -16,7 +17,7 @@ def is_selion_collection(x) -> bool:
     >>> selion.is_selion_collection(da.ones(3)), selion.is_selion_collection([1])
     (True, False)
     """
-    return isinstance(getattr(x, "_native", None), _selion.Array)
+    return hasattr(type(x), "__selion_parts__")
 
 
 def _collect(x, found: list):
@@ -49,6 +50,18 @@ def _rebuild(x, values):
     return x
 
 
+def _parts(found: list) -> tuple[list, list]:
+    """The native parts of all collections, and how many each has."""
+    parts = [list(x.__selion_parts__()) for x in found]
+    return [part for own in parts for part in own], [len(own) for own in parts]
+
+
+def _split(results, lengths: list):
+    """The results, as many at a time as the collections have parts."""
+    results = iter(results)
+    return ([next(results) for _ in range(length)] for length in lengths)
+
+
 def _gather(args, traverse: bool) -> list:
     found: list = []
     for arg in args:
@@ -79,6 +92,12 @@ def compute(*args, traverse: bool = True, optimize_graph: bool = True, scheduler
     tuple
         The arguments with each collection replaced by its value: a NumPy array or scalar for an array.
 
+    Raises
+    ------
+    Exception
+        What the first function that failed has raised, with its own traceback and a note that names the task. Tasks
+        that have not started are not run.
+
     Examples
     --------
     >>> import selion, selion.array as da
@@ -88,16 +107,17 @@ def compute(*args, traverse: bool = True, optimize_graph: bool = True, scheduler
     (10, 4)
     """
     found = _gather(args, traverse)
-    natives = [x._native for x in found]
-    results = _selion.compute(natives, scheduler, num_workers) if natives else []
-    values = iter([x._finish(value) for x, value in zip(found, results, strict=True)])
+    parts, lengths = _parts(found)
+    results = _selion.compute(parts, scheduler, num_workers) if parts else []
+    values = iter([x._finish(own) for x, own in zip(found, _split(results, lengths), strict=True)])
     return tuple(_rebuild(arg, values) if traverse or is_selion_collection(arg) else arg for arg in args)
 
 
 def persist(*args, traverse: bool = True, optimize_graph: bool = True, scheduler=None, num_workers=None, **kwargs):
-    """Compute several collections and keep their blocks: like the given ones, with their elements in memory.
+    """Start to compute several collections, in the background: like the given ones, of values that will be in memory.
 
-    See `compute` for the parameters.
+    What is computed from them waits for them. An error is raised when the values are needed. See `compute` for the
+    parameters.
 
     Examples
     --------
@@ -107,6 +127,27 @@ def persist(*args, traverse: bool = True, optimize_graph: bool = True, scheduler
     np.int64(21)
     """
     found = _gather(args, traverse)
-    kept = _selion.persist([x._native for x in found], scheduler, num_workers) if found else []
-    values = iter([type(x)(native) for x, native in zip(found, kept, strict=True)])
+    parts, lengths = _parts(found)
+    kept = _selion.persist(parts, scheduler, num_workers) if parts else []
+    values = iter([x._persisted(own) for x, own in zip(found, _split(kept, lengths), strict=True)])
     return tuple(_rebuild(arg, values) if traverse or is_selion_collection(arg) else arg for arg in args)
+
+
+def optimize(*args, traverse: bool = True, **kwargs):
+    """The same collections, as ready to be computed as they can be made without computing.
+
+    Collections are rewritten when they are computed, together with all others that are computed then: there is nothing
+    to be gained by doing it before.
+
+    Examples
+    --------
+    >>> import selion
+    >>> x = selion.delayed(len)([1, 2])
+    >>> (y,) = selion.optimize(x)
+    >>> y.compute()
+    2
+    """
+    return args
+
+
+atexit.register(_selion.end_background)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use selion_core::{Chunk, ChunkSource, DType, Scalar, Steps};
+use selion_core::{Chunk, ChunkSource, DType, Promise, Scalar, Steps};
 use selion_kernels::program::{Affine, Op};
 use selion_kernels::random::{Distribution, Key, Param};
 use smallvec::{SmallVec, smallvec};
@@ -10,7 +10,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::chunks::{ChunkSpec, Chunks, normalize_chunks};
 use crate::elementwise::{Operand, align, strengthen};
 use crate::error::{ArrayError, Result};
-use crate::expr::{Array, Expr, MapOp, unique};
+use crate::expr::{Array, Expr, MapOp, TaskBlocks, unique};
 use crate::view::View;
 
 /// What automatic blocks aim at.
@@ -138,7 +138,17 @@ impl Array {
         if values.len() != chunks.count() {
             return Err(ArrayError::Chunks(format!("{} blocks for {} chunks", values.len(), chunks.count())));
         }
-        Ok(Array::make(Expr::Blocks(values), dtype, chunks))
+        Ok(Self::from_promise(Arc::new(Promise::of(values)), dtype, chunks))
+    }
+
+    /// Blocks that are being computed, in C order. The array can be computed when the promise is kept.
+    pub fn from_promise(blocks: Arc<Promise>, dtype: DType, chunks: Chunks) -> Array {
+        Array::make(Expr::Blocks(blocks), dtype, chunks)
+    }
+
+    /// Blocks that tasks of another front end make.
+    pub fn from_tasks(tasks: TaskBlocks, dtype: DType, chunks: Chunks) -> Array {
+        Array::make(Expr::Tasks(Arc::new(tasks)), dtype, chunks)
     }
 
     /// Random numbers: each depends on the key, on the place of the element in the array, and on its parameters alone.

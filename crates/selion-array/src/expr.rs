@@ -4,11 +4,12 @@
 //! costs the same for any number of blocks. Every node has an identity, the hash of its operation and its inputs'
 //! identities: equal expressions are shared, and the identity is the array's name.
 
+use std::any::Any;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use selion_core::{Chunk, ChunkSource, DType, Dims, Scalar, TaskError, Value};
+use selion_core::{Chunk, ChunkSource, DType, Dims, Promise, Scalar, TaskError, Value};
 use selion_kernels::program::{Affine, Op};
 use selion_kernels::random::{Distribution, Key};
 use smallvec::SmallVec;
@@ -29,6 +30,8 @@ pub(crate) struct Node {
     pub(crate) dtype: DType,
     pub(crate) chunks: Chunks,
     pub(crate) id: NodeId,
+    /// How often one must go over to tasks of another front end and back before all its blocks are made.
+    pub(crate) depth: u32,
 }
 
 /// What an elementwise node does to its arguments.
@@ -50,8 +53,10 @@ pub(crate) enum Expr {
     Memory(Chunk, u64),
     /// Elements in storage, under a view.
     Source { source: Arc<dyn ChunkSource>, view: View },
-    /// Blocks that have been computed, in C order.
-    Blocks(Arc<[Value]>),
+    /// Blocks that have been computed, or are being computed, in C order.
+    Blocks(Arc<Promise>),
+    /// Blocks that tasks of another front end make.
+    Tasks(Arc<TaskBlocks>),
     /// An elementwise operation on arguments that broadcast to this node's shape.
     Map { op: MapOp, args: SmallVec<[Array; 3]> },
     /// A view of another array.
@@ -62,6 +67,17 @@ pub(crate) enum Expr {
     Reduce { reduction: Reduction, input: Array },
     /// An operation that works block by block.
     Blocked { op: Arc<dyn BlockOp>, inputs: Vec<Array> },
+}
+
+/// Blocks that tasks of another front end make: an array's leaf where the other's work ends.
+#[derive(Clone)]
+pub struct TaskBlocks {
+    /// Tells these tasks from others.
+    pub identity: u128,
+    /// One more than the depth of the deepest array among what the tasks need; 1 if they need none.
+    pub depth: u32,
+    /// The tasks, for the front end that made them, one for each block in C order.
+    pub tasks: Arc<dyn Any + Send + Sync>,
 }
 
 /// An operation whose blocks are each made by a function of some blocks of its inputs.
@@ -111,7 +127,13 @@ pub(crate) fn hash_of(value: impl Hash) -> u64 {
 impl Array {
     pub(crate) fn make(expr: Expr, dtype: DType, chunks: Chunks) -> Array {
         let id = identity(&expr, dtype, &chunks);
-        Array(Arc::new(Node { expr, dtype, chunks, id }))
+        let depth = depth(&expr);
+        Array(Arc::new(Node { expr, dtype, chunks, id, depth }))
+    }
+
+    /// How often computing the array goes over to tasks of another front end ([`TaskBlocks`]) and back.
+    pub fn depth(&self) -> u32 {
+        self.0.depth
     }
 
     /// The dtype.
@@ -163,6 +185,7 @@ impl Array {
             Expr::Memory(..) => "array",
             Expr::Source { .. } => "read",
             Expr::Blocks(_) => "blocks",
+            Expr::Tasks(_) => "from-delayed",
             Expr::Map { op: MapOp::Ufunc(op), .. } => op.name(),
             Expr::Map { op: MapOp::Cast, .. } => "astype",
             Expr::Map { op: MapOp::Random(distribution, _), .. } => distribution.name(),
@@ -179,12 +202,21 @@ impl Array {
 
     /// The arrays that this one is made of.
     pub(crate) fn inputs(&self) -> &[Array] {
-        match &self.0.expr {
-            Expr::Map { args, .. } => args,
-            Expr::View { input, .. } | Expr::Rechunk(input) | Expr::Reduce { input, .. } => std::slice::from_ref(input),
-            Expr::Blocked { inputs, .. } => inputs,
-            Expr::Full(_) | Expr::Index(_) | Expr::Memory(..) | Expr::Source { .. } | Expr::Blocks(_) => &[],
+        inputs(&self.0.expr)
+    }
+
+    /// The promises that must be kept before the arrays can be computed, and the leaves where another front end's tasks
+    /// come in.
+    pub fn needs_of_others(arrays: &[Array]) -> (Vec<Arc<Promise>>, Vec<(Array, Arc<TaskBlocks>)>) {
+        let (mut promises, mut leaves) = (Vec::new(), Vec::new());
+        for node in Array::post_order(arrays) {
+            match node.expr() {
+                Expr::Blocks(promise) => promises.push(Arc::clone(promise)),
+                Expr::Tasks(tasks) => leaves.push((node.clone(), Arc::clone(tasks))),
+                _ => {}
+            }
         }
+        (promises, leaves)
     }
 
     /// The array with other inputs of the same dtypes and blocks.
@@ -205,11 +237,16 @@ impl Array {
 
     /// All nodes that the arrays need, each after its inputs. Not recursive: chains may be long.
     pub(crate) fn post_order(roots: &[Array]) -> Vec<Array> {
+        Array::post_order_until(roots, |_| false)
+    }
+
+    /// As [`post_order`](Self::post_order), but what nodes need for which `ends` holds is left out.
+    pub(crate) fn post_order_until(roots: &[Array], ends: impl Fn(NodeId) -> bool) -> Vec<Array> {
         let mut seen = std::collections::HashSet::new();
         let mut order = Vec::new();
         let mut stack: Vec<(Array, bool)> = roots.iter().rev().map(|root| (root.clone(), false)).collect();
         while let Some((node, inputs_done)) = stack.pop() {
-            if inputs_done {
+            if inputs_done || (ends(node.id()) && seen.insert(node.id())) {
                 order.push(node);
             } else if seen.insert(node.id()) {
                 let inputs: Vec<(Array, bool)> = node.inputs().iter().rev().map(|i| (i.clone(), false)).collect();
@@ -218,6 +255,24 @@ impl Array {
             }
         }
         order
+    }
+}
+
+fn inputs(expr: &Expr) -> &[Array] {
+    match expr {
+        Expr::Map { args, .. } => args,
+        Expr::View { input, .. } | Expr::Rechunk(input) | Expr::Reduce { input, .. } => std::slice::from_ref(input),
+        Expr::Blocked { inputs, .. } => inputs,
+        Expr::Full(_) | Expr::Index(_) | Expr::Memory(..) | Expr::Source { .. } | Expr::Blocks(_) | Expr::Tasks(_) => {
+            &[]
+        }
+    }
+}
+
+fn depth(expr: &Expr) -> u32 {
+    match expr {
+        Expr::Tasks(tasks) => tasks.depth,
+        _ => inputs(expr).iter().map(Array::depth).max().unwrap_or(0),
     }
 }
 
@@ -239,8 +294,12 @@ fn identity(expr: &Expr, dtype: DType, chunks: &Chunks) -> NodeId {
                 (memory, chunk.offset(), chunk.shape(), chunk.strides()).hash(&mut hasher);
                 &[]
             }
-            Expr::Blocks(blocks) => {
-                (blocks.as_ptr() as usize).hash(&mut hasher);
+            Expr::Blocks(promise) => {
+                Arc::as_ptr(promise).hash(&mut hasher);
+                &[]
+            }
+            Expr::Tasks(tasks) => {
+                tasks.identity.hash(&mut hasher);
                 &[]
             }
             Expr::Source { source, view } => {
@@ -301,7 +360,7 @@ fn take_inputs(expr: &mut Expr, orphans: &mut Vec<Array>) {
                 orphans.push(input);
             }
         }
-        Expr::Full(_) | Expr::Index(_) | Expr::Memory(..) | Expr::Source { .. } | Expr::Blocks(_) => {}
+        Expr::Full(_) | Expr::Index(_) | Expr::Memory(..) | Expr::Source { .. } | Expr::Blocks(_) | Expr::Tasks(_) => {}
     }
 }
 

@@ -38,6 +38,7 @@ mod scan;
 mod sorting;
 mod take;
 mod view;
+mod whole;
 
 pub use blockwise::{
     AdjustChunks, BlockFunction, BlockInfo, BlockLens, BlockwiseOptions, MapBlocks, blockwise, blockwise_with,
@@ -51,14 +52,15 @@ pub use einsum::einsum;
 pub use elementwise::{Operand, broadcast_shapes, ufunc};
 pub use error::{ArrayError, Result};
 pub use explain::explain;
-pub use expr::{Array, BlockOp, NodeId};
+pub use expr::{Array, BlockOp, NodeId, TaskBlocks};
 pub use gufunc::{CoreDimensions, GufuncOutput, apply_along_axis, apply_gufunc, parse_signature};
 pub use indexing::Index;
 pub use join::Nested;
-pub use lower::{LowerOptions, Root, lower};
+pub use lower::{LowerOptions, Lowering, Root, lower};
 pub use optimize::optimize;
 pub use overlap::{Boundary, MapOverlap, Overlap, map_overlap};
 pub use pad::PadMode;
 pub use reduce::{ReduceKind, Reduction};
 pub use sorting::{Ranks, UniqueArrays};
 pub use view::{AxisMap, View};
+pub use whole::{join_blocks, known_lengths};

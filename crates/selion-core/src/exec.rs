@@ -39,6 +39,31 @@ pub trait Body: Send + Sync {
     fn describe(&self) -> Option<String> {
         None
     }
+
+    /// The name of one task, where its body has a better one than its own name and the block's number.
+    fn task_name(&self, index: usize) -> String {
+        format!("('{}', {index})", self.name())
+    }
+
+    /// What a task does, in a word: tasks with the same word look the same in pictures and timelines.
+    fn label(&self, _index: usize) -> &str {
+        let name = self.name();
+        name.rsplit_once('-').map_or(name, |(label, _)| label)
+    }
+
+    /// In which surroundings block `index` is best run.
+    fn enclosure(&self, _index: usize) -> Option<&'static dyn Enclosure> {
+        None
+    }
+}
+
+/// Surroundings that are dear to enter and serve many tasks, such as holding an interpreter's lock.
+///
+/// A thread that has entered runs tasks which name the same enclosure one after the other, and leaves when there are no
+/// more of them or it has to wait for anything. Tasks may leave and enter again by themselves meanwhile.
+pub trait Enclosure: Send + Sync {
+    /// Enters, does the work, and leaves.
+    fn within(&self, work: &mut dyn FnMut());
 }
 
 /// What a running task may ask of its executor.
@@ -136,6 +161,9 @@ pub enum ExecError {
         #[source]
         cause: std::io::Error,
     },
+    /// A computation that this one needs failed before.
+    #[error("{0}")]
+    Before(Arc<ExecError>),
     /// The executor itself is not usable, for the reason given.
     #[error("{0}")]
     Unavailable(String),

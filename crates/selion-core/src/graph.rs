@@ -39,12 +39,16 @@ id! {
 }
 
 /// What the user said about how a body's tasks are to be run.
+///
+/// An executor that has no use for one of them ignores it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Annotations {
     /// Higher runs first, before the graph's own order.
     pub priority: i32,
     /// How often a task that raised is tried again.
     pub retries: u32,
+    /// What a task takes, while it runs, of things that workers have in limited number, such as `("GPU", 1.0)`.
+    pub resources: Vec<(String, f64)>,
 }
 
 #[derive(Clone, Copy)]
@@ -133,7 +137,7 @@ impl Graph {
     /// A task's name, for people.
     pub fn name(&self, task: TaskId) -> String {
         let (body, index) = self.body(task);
-        format!("('{}', {index})", body.name())
+        body.task_name(index)
     }
 }
 

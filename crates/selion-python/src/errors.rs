@@ -91,7 +91,22 @@ fn exec_error(error: ExecError) -> PyErr {
             Some(number) => PyOSError::new_err((number, error.to_string(), path.clone())),
             None => PyOSError::new_err(error.to_string()),
         },
+        ExecError::Before(error) => earlier_error(&error),
         ExecError::Unavailable(text) => PyRuntimeError::new_err(text),
+    }
+}
+
+/// An error that others may raise too.
+fn earlier_error(error: &ExecError) -> PyErr {
+    match error {
+        ExecError::Task { cause, .. } => match cause.downcast_ref::<Raised>() {
+            Some(Raised(error)) => Python::attach(|py| error.clone_ref(py)),
+            None => PyRuntimeError::new_err(error.to_string()),
+        },
+        ExecError::Cancelled => PyKeyboardInterrupt::new_err("cancelled"),
+        ExecError::Before(error) => earlier_error(error),
+        ExecError::Spill { .. } => PyOSError::new_err(error.to_string()),
+        ExecError::Unavailable(text) => PyRuntimeError::new_err(text.clone()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! * `chunk`: NumPy arrays in and out, without a copy;
 //! * `convert`: other arguments (dtypes, chunks, operands);
 //! * `index`: NumPy's indices; `callback`: Python functions on blocks;
+//! * `delayed`: Python functions that are called later;
 //! * `draw`: drawings of chunks, and `explain()`;
 //! * `ops`: joins, shapes, products, sorts, counts;
 //! * `run`: computing, with signals looked after;
@@ -13,6 +14,7 @@ mod array;
 mod callback;
 mod chunk;
 mod convert;
+mod delayed;
 mod draw;
 mod errors;
 mod index;
@@ -30,6 +32,7 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     chunk::register(m)?;
     array::register(m)?;
     callback::register(m)?;
+    delayed::register(m)?;
     index::register(m)?;
     draw::register(m)?;
     ops::register(m)?;

@@ -1,21 +1,26 @@
 //! Computing from Python: the GIL is released while tasks run, and signals are looked after.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, LazyLock, OnceLock, RwLock};
 use std::thread::ThreadId;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
+use selion::Collection;
 use selion::array::Array;
 use selion::core::{CancelToken, ChunkSink, ExecError, Executor, Graph, Observer, TaskId, Value};
 use selion::runtime::{Config, Synchronous, Threads};
 
 use crate::array::PyArray;
 use crate::chunk::to_numpy;
+use crate::delayed::{PyDelayed, from_value};
 use crate::errors::to_python;
 
 /// The thread that imported the module: the only one on which Python delivers signals.
 static MAIN_THREAD: OnceLock<ThreadId> = OnceLock::new();
+
+/// What runs in the background ends with this.
+static BACKGROUND: LazyLock<CancelToken> = LazyLock::new(CancelToken::default);
 
 /// Counts the tasks of all graphs that start while it is registered.
 #[pyclass(frozen, module = "selion._selion")]
@@ -115,34 +120,34 @@ fn scheduler(name: Option<&str>, num_workers: Option<usize>) -> PyResult<Schedul
     }
 }
 
-impl Scheduler {
-    /// Runs a graph without the GIL. On the main thread Python's signals are looked at meanwhile, and what their handlers
-    /// raise (`KeyboardInterrupt`) ends the run.
-    fn run(&self, graph: Graph, interrupted: &Mutex<Option<PyErr>>) -> Result<Vec<Value>, ExecError> {
+/// Runs graphs without the GIL. On the main thread Python's signals are looked at meanwhile, and what their handlers
+/// raise (`KeyboardInterrupt`) ends the run.
+struct Call<'a> {
+    scheduler: &'a Scheduler,
+    interrupted: Option<PyErr>,
+}
+
+impl selion::Run for Call<'_> {
+    fn run(&mut self, graph: Graph) -> Result<Vec<Value>, ExecError> {
         let cancel = CancelToken::default();
         let observer = Watchers::now();
-        match self {
+        match self.scheduler {
             Scheduler::Synchronous(executor) => executor.execute(graph, &cancel, observer),
             Scheduler::Threads(executor) if MAIN_THREAD.get() != Some(&std::thread::current().id()) => {
                 executor.execute(graph, &cancel, observer)
             }
-            Scheduler::Threads(executor) => {
-                executor.execute_polling(
-                    graph,
-                    &cancel,
-                    observer,
-                    &mut || match Python::attach(|py| py.check_signals()) {
-                        Ok(()) => true,
-                        Err(error) => {
-                            if let Ok(mut interrupted) = interrupted.lock() {
-                                *interrupted = Some(error);
-                            }
-                            false
-                        }
-                    },
-                )
-            }
+            Scheduler::Threads(executor) => executor.execute_polling(graph, &cancel, observer, &mut || self.go_on()),
         }
+    }
+
+    fn go_on(&mut self) -> bool {
+        if MAIN_THREAD.get() != Some(&std::thread::current().id()) {
+            return true;
+        }
+        let looked = Python::attach(|py| py.check_signals());
+        let go_on = looked.is_ok();
+        self.interrupted = looked.err();
+        go_on
     }
 }
 
@@ -150,12 +155,12 @@ impl Scheduler {
 fn without_gil<T: Send>(
     py: Python<'_>,
     scheduler: &Scheduler,
-    work: impl FnOnce(selion::Run<'_>) -> Result<T, selion::Error> + Send,
+    work: impl FnOnce(&mut dyn selion::Run) -> Result<T, selion::Error> + Send,
 ) -> PyResult<T> {
-    let interrupted = Mutex::new(None);
-    let result = py.detach(|| work(&mut |graph| scheduler.run(graph, &interrupted)));
-    match (result, interrupted.into_inner()) {
-        (Err(_), Ok(Some(interrupt))) => Err(interrupt),
+    let mut call = Call { scheduler, interrupted: None };
+    let result = py.detach(|| work(&mut call));
+    match (result, call.interrupted) {
+        (Err(_), Some(interrupt)) => Err(interrupt),
         (result, _) => result.map_err(to_python),
     }
 }
@@ -164,32 +169,59 @@ pub(crate) fn arrays(list: &Bound<'_, PyList>) -> PyResult<Vec<Array>> {
     list.iter().map(|array| Ok(array.cast::<PyArray>()?.get().0.clone())).collect()
 }
 
-/// Computes arrays; returns NumPy arrays.
+fn collections(list: &Bound<'_, PyList>) -> PyResult<Vec<Collection>> {
+    list.iter()
+        .map(|item| match item.cast::<PyDelayed>() {
+            Ok(delayed) => Ok(Collection::Delayed(delayed.get().node.clone())),
+            Err(_) => Ok(Collection::Array(item.cast::<PyArray>()?.get().0.clone())),
+        })
+        .collect()
+}
+
+/// Computes collections; returns a NumPy array for an array, the value for what is delayed.
 #[pyfunction]
-#[pyo3(name = "compute", signature = (arrays, scheduler=None, num_workers=None))]
-fn compute_arrays<'py>(
+#[pyo3(signature = (collections, scheduler=None, num_workers=None))]
+fn compute<'py>(
     py: Python<'py>,
-    arrays: &Bound<'py, PyList>,
+    collections: &Bound<'py, PyList>,
     scheduler: Option<&str>,
     num_workers: Option<usize>,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let (arrays, scheduler) = (self::arrays(arrays)?, self::scheduler(scheduler, num_workers)?);
-    let chunks = without_gil(py, &scheduler, |run| selion::compute_with(&arrays, run))?;
-    chunks.into_iter().map(|chunk| to_numpy(py, chunk)).collect()
+    let (collections, scheduler) = (self::collections(collections)?, self::scheduler(scheduler, num_workers)?);
+    let values = without_gil(py, &scheduler, |run| selion::compute_with(&collections, run))?;
+    let to_python = |(value, collection): (Value, &Collection)| match (value, collection) {
+        (Value::Chunk(chunk), Collection::Array(_)) => to_numpy(py, chunk),
+        (value, _) => from_value(py, &value),
+    };
+    values.into_iter().zip(&collections).map(to_python).collect()
 }
 
-/// Computes arrays and keeps their blocks.
+/// Starts to compute collections and returns at once: like the given ones, of values that will be in memory.
 #[pyfunction]
-#[pyo3(signature = (arrays, scheduler=None, num_workers=None))]
-fn persist(
-    py: Python<'_>,
-    arrays: &Bound<'_, PyList>,
+#[pyo3(signature = (collections, scheduler=None, num_workers=None))]
+fn persist<'py>(
+    py: Python<'py>,
+    collections: &Bound<'py, PyList>,
     scheduler: Option<&str>,
     num_workers: Option<usize>,
-) -> PyResult<Vec<PyArray>> {
-    let (arrays, scheduler) = (self::arrays(arrays)?, self::scheduler(scheduler, num_workers)?);
-    let kept = without_gil(py, &scheduler, |run| selion::persist_with(&arrays, run))?;
-    Ok(kept.into_iter().map(PyArray).collect())
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let (collections, scheduler) = (self::collections(collections)?, self::scheduler(scheduler, num_workers)?);
+    let executor: Arc<dyn Executor> = match scheduler {
+        Scheduler::Threads(threads) => threads,
+        Scheduler::Synchronous(synchronous) => Arc::new(synchronous),
+    };
+    let kept = py.detach(|| selion::persist_with(&collections, executor, &BACKGROUND, Watchers::now()));
+    let to_python = |collection| match collection {
+        Collection::Array(array) => Ok(Bound::new(py, PyArray(array))?.into_any()),
+        Collection::Delayed(delayed) => Ok(Bound::new(py, PyDelayed::new(delayed))?.into_any()),
+    };
+    kept.map_err(crate::errors::to_python)?.into_iter().map(to_python).collect()
+}
+
+/// Ends what runs in the background, since the interpreter ends.
+#[pyfunction]
+fn end_background() {
+    BACKGROUND.cancel();
 }
 
 /// Computes an array of unknown lengths and keeps its blocks.
@@ -210,7 +242,8 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Progress>()?;
     m.add_function(wrap_pyfunction!(add_progress, m)?)?;
     m.add_function(wrap_pyfunction!(remove_progress, m)?)?;
-    m.add_function(wrap_pyfunction!(compute_arrays, m)?)?;
+    m.add_function(wrap_pyfunction!(compute, m)?)?;
+    m.add_function(wrap_pyfunction!(end_background, m)?)?;
     m.add_function(wrap_pyfunction!(compute_chunk_sizes, m)?)?;
     m.add_function(wrap_pyfunction!(persist, m)?)
 }

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use selion_core::{ExecError, Outputs, TaskContext, TaskError, TaskId, Value, ValueId};
+use selion_core::{Enclosure, ExecError, Outputs, TaskContext, TaskError, TaskId, Value, ValueId};
 
 use crate::ledger::{Turn, lock};
 use crate::run::Run;
@@ -177,8 +177,9 @@ impl<'r> Worker<'r> {
         if self.aside.len() >= ASIDE_MAX {
             self.try_aside();
         } else if let Some(rank) = self.next() {
-            if !self.attempt(rank, Turn::Again, true) {
-                self.aside.push(rank);
+            match self.enclosure(rank) {
+                Some(enclosure) => self.step_within(enclosure, rank),
+                None => self.attempt_or_put_aside(rank),
             }
         } else if self.aside.is_empty() {
             return false;
@@ -186,6 +187,33 @@ impl<'r> Worker<'r> {
             self.try_aside();
         }
         true
+    }
+
+    fn attempt_or_put_aside(&mut self, rank: u32) {
+        if !self.attempt(rank, Turn::Again, true) {
+            self.aside.push(rank);
+        }
+    }
+
+    /// Runs a task in its enclosure, and those after it that want the same one.
+    fn step_within(&mut self, enclosure: &'static dyn Enclosure, first: u32) {
+        enclosure.within(&mut || {
+            self.attempt_or_put_aside(first);
+            while self.aside.is_empty() && !self.run.cancel.is_cancelled() {
+                let Some(rank) = self.next() else { break };
+                if !self.enclosure(rank).is_some_and(|other| std::ptr::addr_eq(enclosure, other)) {
+                    self.hand = Some(rank);
+                    break;
+                }
+                self.attempt_or_put_aside(rank);
+            }
+        });
+    }
+
+    /// Where a task is best run. Where memory is short, tasks enter by themselves: room is made outside.
+    fn enclosure(&self, rank: u32) -> Option<&'static dyn Enclosure> {
+        let (body, index) = self.run.graph.body(self.run.plan.sequence[rank as usize]);
+        if self.run.under_pressure() { None } else { body.enclosure(index) }
     }
 
     fn report(&mut self) {

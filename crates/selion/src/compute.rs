@@ -1,19 +1,49 @@
 //! From arrays to values: optimise, lower, execute, gather.
 
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
-use selion_array::{Array, ChunkSpec, Chunks, LowerOptions, Root, UNKNOWN, lower, optimize};
+use selion_array::{Array, ChunkSpec, Chunks, LowerOptions, Root as ArrayRoot, join_blocks, known_lengths};
 use selion_core::{
-    Buffer, CancelToken, Chunk, ChunkSink, ExecError, Executor, Graph, MemorySink, Silent, Value, assign,
-    contiguous_strides,
+    CancelToken, Chunk, ChunkSink, ExecError, Executor, Graph, MemorySink, Observer, Promise, Silent, Value,
 };
+use selion_delayed::{Delayed, Root, lower, promises};
 use selion_runtime::{Config, Threads};
 
 use crate::error::Error;
 use crate::settings::settings;
 
-/// Runs a graph: an executor, as a function.
-pub type Run<'a> = &'a mut dyn FnMut(Graph) -> Result<Vec<Value>, ExecError>;
+/// How often a caller that waits for values which are being computed is asked whether to go on.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+
+/// Runs the graphs of one call; any closure that runs a graph does.
+pub trait Run {
+    /// Runs a graph for its wanted values.
+    ///
+    /// # Errors
+    /// As [`Executor::execute`].
+    fn run(&mut self, graph: Graph) -> Result<Vec<Value>, ExecError>;
+
+    /// Whether to go on waiting, asked about every 20 ms while others compute what the graph needs.
+    fn go_on(&mut self) -> bool {
+        true
+    }
+}
+
+impl<F: FnMut(Graph) -> Result<Vec<Value>, ExecError>> Run for F {
+    fn run(&mut self, graph: Graph) -> Result<Vec<Value>, ExecError> {
+        self(graph)
+    }
+}
+
+/// What can be computed.
+#[derive(Clone, Debug)]
+pub enum Collection {
+    /// An array; computed, it is a chunk.
+    Array(Array),
+    /// A delayed value.
+    Delayed(Delayed),
+}
 
 /// The threads on which everything runs that names no other executor, as the settings say: made when first needed, and
 /// anew when a setting that concerns it has changed.
@@ -66,20 +96,41 @@ impl Wish {
 /// [`Error`], of the first task that failed.
 pub fn compute(arrays: &[Array]) -> Result<Vec<Chunk>, Error> {
     let executor = executor()?;
-    compute_with(arrays, &mut |graph| executor.execute(graph, &CancelToken::default(), Arc::new(Silent)))
+    let collections: Vec<Collection> = arrays.iter().cloned().map(Collection::Array).collect();
+    let values = compute_with(&collections, &mut |graph: Graph| {
+        executor.execute(graph, &CancelToken::default(), Arc::new(Silent))
+    })?;
+    values.into_iter().zip(arrays).map(|(value, array)| chunk(value, array)).collect()
 }
 
+fn chunk(value: Value, array: &Array) -> Result<Chunk, Error> {
+    value.as_chunk().cloned().ok_or_else(|| incomplete(array))
+}
+
+/// The graph of the roots. All that they need of others must be there.
 fn graph(roots: &[Root]) -> Result<Graph, Error> {
-    let settings = settings()?;
-    let fold = settings.flag("optimize.fold").unwrap_or(true);
-    let arrays: Vec<Array> = roots.iter().map(|root| root.array.clone()).collect();
-    let roots: Vec<Root> = optimize(&arrays, fold)
-        .into_iter()
-        .zip(roots)
-        .map(|(array, root)| Root { array, sink: root.sink.clone() })
-        .collect();
+    let fold = settings()?.flag("optimize.fold").unwrap_or(true);
     let budget = executor()?.memory_limit();
-    Ok(lower(&roots, LowerOptions { keep_bytes: budget / 8 })?)
+    Ok(lower(roots, fold, LowerOptions { keep_bytes: budget / 8 })?)
+}
+
+/// Waits for what the roots need of others, then runs their graph.
+fn run_roots(roots: &[Root], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
+    for promise in promises(roots) {
+        while !promise.wait(ASK_EVERY) {
+            if !run.go_on() {
+                return Err(ExecError::Cancelled.into());
+            }
+        }
+        if let Some(Err(error)) = promise.get() {
+            return Err(ExecError::Before(Arc::clone(error)).into());
+        }
+    }
+    Ok(run.run(graph(roots)?)?)
+}
+
+fn array_root(array: &Array, sink: Option<Arc<dyn ChunkSink>>) -> Root {
+    Root::Array(ArrayRoot { array: array.clone(), sink })
 }
 
 /// Says what computing arrays together will do: expressions before and after they are rewritten, layers with their
@@ -93,77 +144,154 @@ pub fn explain(arrays: &[Array]) -> Result<String, Error> {
     Ok(selion_array::explain(arrays, fold, LowerOptions { keep_bytes })?)
 }
 
-/// As [`compute`], on any executor.
+/// Computes collections, sharing what they have in common, with any executor. The value of an array is a chunk.
 ///
 /// # Errors
 /// As [`compute`].
-pub fn compute_with(arrays: &[Array], run: Run<'_>) -> Result<Vec<Chunk>, Error> {
-    let sinks: Vec<Option<Arc<MemorySink>>> = arrays.iter().map(result_memory).collect();
-    let roots: Vec<Root> = arrays
+pub fn compute_with(collections: &[Collection], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
+    let sinks: Vec<Option<Arc<MemorySink>>> = collections
+        .iter()
+        .map(|collection| match collection {
+            Collection::Array(array) => result_memory(array),
+            Collection::Delayed(_) => None,
+        })
+        .collect();
+    let roots: Vec<Root> = collections
         .iter()
         .zip(&sinks)
-        .map(|(array, sink)| Root { array: array.clone(), sink: sink.clone().map(|sink| sink as Arc<dyn ChunkSink>) })
+        .map(|(collection, sink)| match collection {
+            Collection::Array(array) => array_root(array, sink.clone().map(|sink| sink as Arc<dyn ChunkSink>)),
+            Collection::Delayed(delayed) => Root::Delayed(delayed.clone()),
+        })
         .collect();
-    let mut values = run(graph(&roots)?)?.into_iter();
-    let mut results = Vec::with_capacity(arrays.len());
-    for (array, sink) in arrays.iter().zip(sinks) {
-        let blocks: Vec<Value> = values.by_ref().take(array.chunks().count()).collect();
-        results.push(match sink {
-            Some(sink) => sink.chunk().ok_or_else(|| incomplete(array))?,
-            None => gather(array, blocks)?,
+    let mut values = run_roots(&roots, run)?.into_iter();
+    let mut results = Vec::with_capacity(collections.len());
+    for (collection, sink) in collections.iter().zip(sinks) {
+        results.push(match collection {
+            Collection::Delayed(_) => values.next().unwrap_or(Value::Unit),
+            Collection::Array(array) => {
+                let blocks: Vec<Value> = values.by_ref().take(array.chunks().count()).collect();
+                Value::Chunk(match sink {
+                    Some(sink) => sink.chunk().ok_or_else(|| incomplete(array))?,
+                    None => join_blocks(array.chunks(), array.dtype(), &chunks(array, &blocks)?),
+                })
+            }
         });
     }
     Ok(results)
 }
 
-/// Computes arrays and keeps their blocks: arrays of the same shape whose elements are in memory.
+/// Starts to compute collections, and returns at once: like the given ones, of values that will be in memory.
+///
+/// An error is raised when the values are needed.
 ///
 /// # Errors
-/// As [`compute`].
-pub fn persist_with(arrays: &[Array], run: Run<'_>) -> Result<Vec<Array>, Error> {
-    let roots: Vec<Root> = arrays.iter().map(|array| Root { array: array.clone(), sink: None }).collect();
-    let mut values = run(graph(&roots)?)?.into_iter();
-    arrays
+/// As [`compute`], for collections that cannot be computed.
+pub fn persist_with(
+    collections: &[Collection],
+    executor: Arc<dyn Executor>,
+    cancel: &CancelToken,
+    observer: Arc<dyn Observer>,
+) -> Result<Vec<Collection>, Error> {
+    let roots: Vec<Root> = collections
         .iter()
-        .map(|array| {
-            let blocks: Arc<[Value]> = values.by_ref().take(array.chunks().count()).collect();
-            Ok(Array::from_blocks(blocks, array.dtype(), array.chunks().clone())?)
+        .map(|collection| match collection {
+            Collection::Array(array) => array_root(array, None),
+            Collection::Delayed(delayed) => Root::Delayed(delayed.clone()),
         })
-        .collect()
+        .collect();
+    let ready = promises(&roots).iter().all(|promise| promise.get().is_some());
+    let graph = if ready { Some(graph(&roots)?) } else { None };
+    let mut given: Vec<(Arc<Promise>, usize)> = Vec::with_capacity(collections.len());
+    let mut kept = Vec::with_capacity(collections.len());
+    for collection in collections {
+        let promise = Arc::new(Promise::default());
+        given.push((
+            Arc::clone(&promise),
+            match collection {
+                Collection::Array(array) => array.chunks().count(),
+                Collection::Delayed(_) => 1,
+            },
+        ));
+        kept.push(match collection {
+            Collection::Array(array) => {
+                Collection::Array(Array::from_promise(promise, array.dtype(), array.chunks().clone()))
+            }
+            Collection::Delayed(_) => Collection::Delayed(Delayed::kept(promise)),
+        });
+    }
+    let cancel = cancel.clone();
+    let work = move || {
+        let mut run = InBackground { executor, cancel, observer };
+        let result = match graph {
+            Some(graph) => run.run(graph).map_err(Error::from),
+            None => run_roots(&roots, &mut run),
+        };
+        keep(&given, result);
+    };
+    let spawned = std::thread::Builder::new().name("selion-persist".to_owned()).spawn(work);
+    spawned.map_err(|cause| ExecError::Unavailable(format!("cannot start a thread: {cause}")))?;
+    Ok(kept)
+}
+
+struct InBackground {
+    executor: Arc<dyn Executor>,
+    cancel: CancelToken,
+    observer: Arc<dyn Observer>,
+}
+
+impl Run for InBackground {
+    fn run(&mut self, graph: Graph) -> Result<Vec<Value>, ExecError> {
+        self.executor.execute(graph, &self.cancel, Arc::clone(&self.observer))
+    }
+
+    fn go_on(&mut self) -> bool {
+        !self.cancel.is_cancelled()
+    }
+}
+
+/// Gives each promise its part of the values, or all the same error.
+fn keep(promises: &[(Arc<Promise>, usize)], result: Result<Vec<Value>, Error>) {
+    match result {
+        Ok(values) => {
+            let mut values = values.into_iter();
+            for (promise, count) in promises {
+                promise.keep(Ok(values.by_ref().take(*count).collect()));
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(match error {
+                Error::Exec(error) => error,
+                other => ExecError::Unavailable(other.to_string()),
+            });
+            promises.iter().for_each(|(promise, _)| promise.keep(Err(Arc::clone(&error))));
+        }
+    }
 }
 
 /// Computes an array whose shape is partly unknown, and keeps its blocks: the same array with its lengths known.
 ///
 /// # Errors
 /// As [`compute`].
-pub fn compute_chunk_sizes_with(array: &Array, run: Run<'_>) -> Result<Array, Error> {
+pub fn compute_chunk_sizes_with(array: &Array, run: &mut dyn Run) -> Result<Array, Error> {
     if array.chunks().is_known() {
         return Ok(array.clone());
     }
-    let root = Root { array: array.clone(), sink: None };
-    let blocks = run(graph(std::slice::from_ref(&root))?)?;
-    let chunks: Option<Vec<Chunk>> = blocks.iter().map(|block| block.as_chunk().cloned()).collect();
-    let known = known_lengths(array, &chunks.ok_or_else(|| incomplete(array))?);
+    let blocks = run_roots(&[array_root(array, None)], run)?;
+    let known = known_lengths(array.chunks(), &chunks(array, &blocks)?);
     Ok(Array::from_blocks(blocks.into(), array.dtype(), known)?)
 }
 
-/// The lengths that computed blocks have: those of the first block in each place of an axis.
-fn known_lengths(array: &Array, blocks: &[Chunk]) -> Chunks {
-    let grid = array.chunks();
-    let mut lens: Vec<Vec<usize>> = grid.axes().iter().map(|axis| vec![UNKNOWN; axis.count()]).collect();
-    for (block, chunk) in blocks.iter().enumerate() {
-        for (axis, at) in grid.coordinates(block).iter().enumerate() {
-            lens[axis][*at] = chunk.shape()[axis];
-        }
-    }
-    Chunks::from_lens(&lens)
+fn chunks(array: &Array, blocks: &[Value]) -> Result<Vec<Chunk>, Error> {
+    let chunks: Option<Vec<Chunk>> = blocks.iter().map(|block| block.as_chunk().cloned()).collect();
+    chunks.filter(|chunks| chunks.len() == array.chunks().count()).ok_or_else(|| incomplete(array))
 }
 
 /// Computes arrays and writes them to storage, in blocks that respect the storage's own chunks.
 ///
 /// # Errors
 /// As [`compute`]; [`Error::Array`] if shapes differ. What was written before an error stays; nothing says it is whole.
-pub fn store_with(targets: &[(Array, Arc<dyn ChunkSink>)], run: Run<'_>) -> Result<(), Error> {
+pub fn store_with(targets: &[(Array, Arc<dyn ChunkSink>)], run: &mut dyn Run) -> Result<(), Error> {
     let mut roots = Vec::with_capacity(targets.len());
     for (array, sink) in targets {
         if array.shape().as_slice() != sink.shape() {
@@ -180,9 +308,9 @@ pub fn store_with(targets: &[(Array, Arc<dyn ChunkSink>)], run: Run<'_>) -> Resu
             Some(storage) => array.rechunk_to(aligned(array.chunks(), storage))?,
             None => array,
         };
-        roots.push(Root { array, sink: Some(Arc::clone(sink)) });
+        roots.push(array_root(&array, Some(Arc::clone(sink))));
     }
-    run(graph(&roots)?)?;
+    run_roots(&roots, run)?;
     Ok(())
 }
 
@@ -211,27 +339,6 @@ fn result_memory(array: &Array) -> Option<Arc<MemorySink>> {
 
 fn incomplete(array: &Array) -> Error {
     ExecError::Unavailable(format!("not all blocks of {} were computed", array.name())).into()
-}
-
-/// Joins blocks whose lengths were unknown.
-fn gather(array: &Array, blocks: Vec<Value>) -> Result<Chunk, Error> {
-    let chunks: Option<Vec<Chunk>> = blocks.iter().map(|block| block.as_chunk().cloned()).collect();
-    let Some(mut chunks) = chunks else { return Err(incomplete(array)) };
-    if chunks.len() == 1
-        && let Some(chunk) = chunks.pop()
-    {
-        return Ok(chunk);
-    }
-    let known = known_lengths(array, &chunks);
-    let shape = known.shape();
-    let strides = contiguous_strides(&shape);
-    let mut buffer = Buffer::zeroed(shape.iter().product::<usize>() * array.dtype().size());
-    for (block, chunk) in chunks.iter().enumerate() {
-        let start = known.block_start(&known.coordinates(block));
-        let offset = start.iter().zip(&strides).map(|(at, stride)| at * *stride as usize).sum();
-        assign(&mut buffer, offset, &strides, chunk);
-    }
-    Ok(Chunk::new(array.dtype(), &shape, buffer))
 }
 
 /// Block lengths that a user asks for with one number per axis.

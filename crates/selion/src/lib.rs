@@ -14,13 +14,16 @@ mod error;
 mod ops;
 mod settings;
 
-pub use compute::{Run, compute, compute_chunk_sizes_with, compute_with, executor, explain, persist_with, store_with};
+pub use compute::{
+    Collection, Run, compute, compute_chunk_sizes_with, compute_with, executor, explain, persist_with, store_with,
+};
 pub use error::Error;
 pub use ops::ArrayExt;
 pub use settings::{SETTINGS, Setting, SettingError, Settings, Value as SettingValue, parse_bytes, settings};
 
 pub use selion_array as array;
 pub use selion_core as core;
+pub use selion_delayed as delayed;
 pub use selion_draw as draw;
 pub use selion_io as io;
 pub use selion_kernels as kernels;

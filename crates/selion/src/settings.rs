@@ -75,6 +75,12 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting { key: "array.chunk-size", kind: Kind::Bytes, default: "128MiB", about: "What automatic chunks aim at." },
     Setting {
+        key: "delayed_pure",
+        kind: Kind::Flag,
+        default: "false",
+        about: "Whether equal calls of delayed functions are made once, where the function does not say.",
+    },
+    Setting {
         key: "optimize.fold",
         kind: Kind::Flag,
         default: "true",

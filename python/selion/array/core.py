@@ -132,8 +132,17 @@ class Array:
 
     # Computing.
 
-    def _finish(self, value):
-        return value[()] if value.ndim == 0 else value
+    def __selion_parts__(self):
+        return (self._native,)
+
+    @staticmethod
+    def _finish(values):
+        (value,) = values
+        return value[()] if np.ndim(value) == 0 else value
+
+    @classmethod
+    def _persisted(cls, natives) -> Array:
+        return cls(natives[0])
 
     def compute(self, **kwargs):
         """The elements, as a NumPy array; a NumPy scalar for a 0-d array. See `selion.compute`."""

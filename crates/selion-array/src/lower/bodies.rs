@@ -9,7 +9,7 @@ use selion_kernels::program::{Program, ReduceOp, combine};
 use smallvec::smallvec;
 
 use crate::chunks::{Chunks, UNKNOWN};
-use crate::error::Result;
+use crate::error::{ArrayError, Result};
 use crate::expr::{Array, BlockOp, Expr};
 use crate::rechunk::RechunkOp;
 use crate::reduce::Reduction;
@@ -261,5 +261,44 @@ impl Body for JoinBody {
         let pieces: Vec<Chunk> = inputs.iter().filter_map(Value::as_chunk).cloned().collect();
         let block = self.op.join(&self.op.to.coordinates(index), &pieces).ok_or("a block has no pieces")?;
         Ok(smallvec![Value::Chunk(block)])
+    }
+}
+
+/// Passes on a block that another front end made, if it is what was said.
+pub(super) struct CheckBody {
+    name: String,
+    dtype: DType,
+    chunks: Chunks,
+}
+
+impl CheckBody {
+    pub(super) fn new(leaf: &Array) -> Self {
+        let name = format!("{}-{:08x}", leaf.kind(), leaf.id() as u32);
+        CheckBody { name, dtype: leaf.dtype(), chunks: leaf.chunks().clone() }
+    }
+}
+
+impl Body for CheckBody {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self, block: usize, inputs: &[Value], _: &TaskContext<'_>) -> std::result::Result<Outputs, TaskError> {
+        let Some(Value::Chunk(chunk)) = inputs.first() else {
+            return Err("the task gave no array".into());
+        };
+        let wanted = self.chunks.block_shape(&self.chunks.coordinates(block));
+        let fits = wanted.len() == chunk.shape().len()
+            && wanted.iter().zip(chunk.shape()).all(|(wanted, len)| *wanted == UNKNOWN || wanted == len);
+        if !fits || chunk.dtype() != self.dtype {
+            return Err(Box::new(ArrayError::Value(format!(
+                "the task gave an array of shape {:?} and dtype {} where one of shape {:?} and dtype {} was promised",
+                chunk.shape(),
+                chunk.dtype(),
+                wanted.as_slice(),
+                self.dtype
+            ))));
+        }
+        Ok(smallvec![Value::Chunk(chunk.clone())])
     }
 }

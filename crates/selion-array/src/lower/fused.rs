@@ -229,7 +229,10 @@ impl Assembler<'_> {
         let layer = (self.layer_of)(node);
         let reading = match (node.expr(), layer) {
             (Expr::Memory(chunk, _), _) => Reading::Memory(chunk.clone()),
-            (Expr::Blocks(blocks), _) => Reading::Blocks(std::sync::Arc::clone(blocks)),
+            (Expr::Blocks(promise), _) => match promise.get() {
+                Some(Ok(blocks)) => Reading::Blocks(std::sync::Arc::clone(blocks)),
+                _ => return Err(ArrayError::Value("an array that was persisted is not there yet".to_owned())),
+            },
             (Expr::Source { source, view }, None) => Reading::Source(std::sync::Arc::clone(source), view.clone()),
             (Expr::View { input, view }, Some(_)) => {
                 Reading::Layer { input: self.layers.len(), view: Some((view.clone(), input.chunks().clone())) }

@@ -18,11 +18,11 @@ use std::sync::Arc;
 use selion_core::{ChunkSink, Graph, GraphBuilder, ValueId};
 
 use crate::chunks::{Chunks, UNKNOWN};
-use crate::error::Result;
+use crate::error::{ArrayError, Result};
 use crate::expr::{Array, Expr, NodeId};
 use crate::rechunk::RechunkOp;
 use crate::reduce::Reduction;
-use bodies::{BlockedBody, CombineBody, CutBody, JoinBody, ReadBody, WriteBody};
+use bodies::{BlockedBody, CheckBody, CombineBody, CutBody, JoinBody, ReadBody, WriteBody};
 use fused::{FusedBody, Member, Product};
 
 /// What lowering may assume about the machine.
@@ -71,25 +71,92 @@ impl Layer {
 /// [`crate::ArrayError::Op`] for an operation that the kernels do not have.
 pub fn lower(roots: &[Root], options: LowerOptions) -> Result<Graph> {
     let arrays: Vec<Array> = roots.iter().map(|root| root.array.clone()).collect();
-    let order = Array::post_order(&arrays);
-    let plan = Levels::of(&order, &arrays);
-    let mut lowerer = Lowerer { builder: GraphBuilder::default(), layers: HashMap::new(), kept: HashMap::new() };
-    lowerer.emit(&plan, options)?;
-
+    let mut lowering = Lowering::new(options);
+    lowering.arrays(&arrays)?;
     let mut wanted = Vec::new();
     for root in roots {
-        let layer = lowerer.layers[&root.array.id()];
+        lowering.root(root, &mut wanted);
+    }
+    Ok(lowering.finish(wanted))
+}
+
+/// A graph that arrays and other front ends make together, in turns.
+///
+/// Arrays of depth 0 come first, then the tasks of others that need no other arrays; then the arrays of depth 1, and so
+/// on. Within one turn arrays share what they have in common.
+pub struct Lowering {
+    builder: GraphBuilder,
+    options: LowerOptions,
+    layers: HashMap<NodeId, Layer>,
+    /// Storage that was read by a task of its own and is kept for all levels.
+    kept: HashMap<NodeId, Layer>,
+}
+
+impl Lowering {
+    /// A graph without tasks.
+    pub fn new(options: LowerOptions) -> Self {
+        Lowering { builder: GraphBuilder::default(), options, layers: HashMap::new(), kept: HashMap::new() }
+    }
+
+    /// The graph so far, for other front ends to add to.
+    pub fn tasks(&mut self) -> &mut GraphBuilder {
+        &mut self.builder
+    }
+
+    /// The graph.
+    pub fn finish(self, wanted: Vec<ValueId>) -> Graph {
+        self.builder.finish(wanted)
+    }
+
+    /// Adds the tasks that make the blocks of arrays, which [`crate::optimize`] has rewritten.
+    ///
+    /// # Errors
+    /// As [`lower`]; [`ArrayError::Value`] if blocks that others make are missing: see [`given`](Self::given).
+    pub fn arrays(&mut self, arrays: &[Array]) -> Result<()> {
+        let order = Array::post_order_until(arrays, |id| self.layers.contains_key(&id));
+        if let Some(missing) =
+            order.iter().find(|node| matches!(node.expr(), Expr::Tasks(_)) && !self.layers.contains_key(&node.id()))
+        {
+            return Err(ArrayError::Value(format!("the tasks that make the blocks of {} are missing", missing.name())));
+        }
+        let plan = Levels::of(&order, arrays, &self.layers);
+        self.emit(&plan)
+    }
+
+    /// The value that is a block of an array to which [`arrays`](Self::arrays) was applied.
+    ///
+    /// # Panics
+    /// If it was not.
+    pub fn block(&self, array: &Array, block: usize) -> ValueId {
+        self.layers[&array.id()].value(block)
+    }
+
+    /// Says which values others have made for the blocks of a leaf ([`TaskBlocks`]), in C order. A task checks that each
+    /// is a block of the leaf's dtype and of the shape that it should have.
+    pub fn given(&mut self, leaf: &Array, values: &[ValueId]) {
+        let body = self.builder.body(Arc::new(CheckBody::new(leaf)));
+        let layer = self.layer_of(leaf.chunks(), leaf.dtype().size() as u64, |builder, block, nbytes| {
+            builder.task(body, block, &[values[block]], nbytes)
+        });
+        self.layers.insert(leaf.id(), layer);
+    }
+
+    /// Appends what the caller wants of an array: its blocks, or that each is written.
+    ///
+    /// # Panics
+    /// If [`arrays`](Self::arrays) was not applied to it.
+    pub fn root(&mut self, root: &Root, wanted: &mut Vec<ValueId>) {
+        let layer = self.layers[&root.array.id()];
         let blocks = 0..root.array.chunks().count();
         match &root.sink {
             None => wanted.extend(blocks.map(|block| layer.value(block))),
             Some(sink) => {
                 let body = WriteBody::new(Arc::clone(sink), root.array.chunks().clone());
-                let body = lowerer.builder.body(Arc::new(body));
-                wanted.extend(blocks.map(|block| lowerer.builder.task(body, block, &[layer.value(block)], 0)));
+                let body = self.builder.body(Arc::new(body));
+                wanted.extend(blocks.map(|block| self.builder.task(body, block, &[layer.value(block)], 0)));
             }
         }
     }
-    Ok(lowerer.builder.finish(wanted))
 }
 
 /// What is to be emitted, level by level.
@@ -101,20 +168,22 @@ struct Levels {
 }
 
 impl Levels {
-    fn of(order: &[Array], roots: &[Array]) -> Levels {
+    /// The levels of the nodes in `order`, of which those in `done` have their blocks already.
+    fn of(order: &[Array], roots: &[Array], done: &HashMap<NodeId, Layer>) -> Levels {
         // Which fused nodes must be stored as layers.
         let mut stored: HashSet<NodeId> = HashSet::new();
         let is_layer =
             |array: &Array| matches!(array.expr(), Expr::Reduce { .. } | Expr::Rechunk(_) | Expr::Blocked { .. });
-        for root in roots {
+        let new = |node: &&Array| !done.contains_key(&node.id());
+        for root in roots.iter().filter(new) {
             if !is_layer(root) {
                 stored.insert(root.id());
             }
         }
-        for node in order {
+        for node in order.iter().filter(new) {
             let needs_layers = matches!(node.expr(), Expr::Rechunk(_) | Expr::Blocked { .. } | Expr::View { .. });
             for input in node.inputs() {
-                if needs_layers && !is_layer(input) {
+                if needs_layers && !is_layer(input) && new(&input) {
                     stored.insert(input.id());
                 }
             }
@@ -123,6 +192,11 @@ impl Levels {
         let mut fused_level: HashMap<NodeId, usize> = HashMap::new();
         let mut layer_level: HashMap<NodeId, usize> = HashMap::new();
         for node in order {
+            if !new(&node) {
+                fused_level.insert(node.id(), 0);
+                layer_level.insert(node.id(), 0);
+                continue;
+            }
             let below = |of: &HashMap<NodeId, usize>| node.inputs().iter().map(|i| of[&i.id()]).max().unwrap_or(0);
             let level = match node.expr() {
                 Expr::Reduce { reduction, input } => {
@@ -192,15 +266,9 @@ fn group(members: &[Member]) -> Vec<Group> {
     groups
 }
 
-struct Lowerer {
-    builder: GraphBuilder,
-    layers: HashMap<NodeId, Layer>,
-    /// Storage that was read by a task of its own and is kept for all levels.
-    kept: HashMap<NodeId, Layer>,
-}
-
-impl Lowerer {
-    fn emit(&mut self, levels: &Levels, options: LowerOptions) -> Result<()> {
+impl Lowering {
+    fn emit(&mut self, levels: &Levels) -> Result<()> {
+        let options = self.options;
         let groups: Vec<Vec<Group>> = levels.members.iter().map(|members| group(members)).collect();
         let sources = |groups: &mut dyn Iterator<Item = &Group>| -> HashMap<NodeId, (Array, usize)> {
             let mut uses: HashMap<NodeId, (Array, usize)> = HashMap::new();
@@ -236,7 +304,7 @@ impl Lowerer {
                 self.program(group, &reads)?;
             }
             for node in &levels.blocked[level] {
-                self.blocked(node, options);
+                self.blocked(node);
             }
         }
         Ok(())
@@ -270,7 +338,11 @@ impl Lowerer {
         let fused = FusedBody::new(&group.members, &group.chunks, |leaf| {
             let array = match leaf.expr() {
                 Expr::View { input, .. } => input,
-                Expr::Source { .. } | Expr::Reduce { .. } | Expr::Rechunk(_) | Expr::Blocked { .. } => leaf,
+                Expr::Source { .. }
+                | Expr::Reduce { .. }
+                | Expr::Rechunk(_)
+                | Expr::Blocked { .. }
+                | Expr::Tasks(_) => leaf,
                 _ => return None,
             };
             layer_of(array.id())
@@ -343,7 +415,8 @@ impl Lowerer {
             .layer_of(places, item_bytes, |builder, place, nbytes| builder.task(finish, place, &states[place], nbytes)))
     }
 
-    fn blocked(&mut self, node: &Array, options: LowerOptions) {
+    fn blocked(&mut self, node: &Array) {
+        let options = self.options;
         let (op, inputs) = match node.expr() {
             Expr::Blocked { op, inputs } => (Arc::clone(op), inputs.clone()),
             Expr::Rechunk(input) => {
@@ -372,7 +445,7 @@ impl Lowerer {
     }
 }
 
-impl Lowerer {
+impl Lowering {
     /// A rechunk by way of pieces, which spill one by one: for arrays that memory may not hold.
     fn rechunk_in_pieces(&mut self, node: &Array, input: &Array, op: RechunkOp) {
         let name = |part: &str| format!("rechunk-{part}-{:08x}", node.id() as u32);
