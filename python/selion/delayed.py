@@ -74,6 +74,10 @@ def _pure(pure: bool | None) -> bool:
     return bool(pure)
 
 
+_BINARY = "add and floordiv lshift matmul mod mul or pow rshift sub truediv xor"
+_OTHERS = "abs neg pos invert eq ne lt le gt ge"
+
+
 def _operator(function, swapped: bool = False):
     if swapped:
         name = function.__name__
@@ -92,14 +96,14 @@ def _operator(function, swapped: bool = False):
 
 def _name_methods() -> None:
     """Gives the native class what is but a name: operators, and what all collections can do."""
-    for name in "add and floordiv lshift matmul mod mul or pow rshift sub truediv xor".split():
+    for name in _BINARY.split():
         function = getattr(operator, f"__{name}__")
         setattr(Delayed, f"__{name}__", _operator(function))
         setattr(Delayed, f"__r{name}__", _operator(function, swapped=True))
-    for name in "abs neg pos invert eq ne lt le gt ge".split():
+    for name in _OTHERS.split():
         setattr(Delayed, f"__{name}__", _operator(getattr(operator, f"__{name}__")))
-    setattr(Delayed, "__divmod__", _operator(divmod))
-    setattr(Delayed, "__rdivmod__", _operator(divmod, swapped=True))
+    Delayed.__divmod__ = _operator(divmod)
+    Delayed.__rdivmod__ = _operator(divmod, swapped=True)
     Delayed.compute = _compute
     Delayed.persist = _persist
     Delayed._finish = staticmethod(lambda values: values[0])

@@ -80,6 +80,15 @@ pub struct TaskBlocks {
     pub tasks: Arc<dyn Any + Send + Sync>,
 }
 
+/// What others must give before arrays can be computed: see [`Array::needs_of_others`].
+#[derive(Default)]
+pub struct Others {
+    /// Promises to be kept.
+    pub promises: Vec<Arc<Promise>>,
+    /// The leaves whose blocks tasks of another front end make.
+    pub leaves: Vec<(Array, Arc<TaskBlocks>)>,
+}
+
 /// An operation whose blocks are each made by a function of some blocks of its inputs.
 ///
 /// One type implements it per operation; it keeps what it must know of its inputs' blocks.
@@ -207,8 +216,8 @@ impl Array {
 
     /// The promises that must be kept before the arrays can be computed, and the leaves where another front end's tasks
     /// come in.
-    pub fn needs_of_others(arrays: &[Array]) -> (Vec<Arc<Promise>>, Vec<(Array, Arc<TaskBlocks>)>) {
-        let (mut promises, mut leaves) = (Vec::new(), Vec::new());
+    pub fn needs_of_others(arrays: &[Array]) -> Others {
+        let Others { mut promises, mut leaves } = Others::default();
         for node in Array::post_order(arrays) {
             match node.expr() {
                 Expr::Blocks(promise) => promises.push(Arc::clone(promise)),
@@ -216,7 +225,7 @@ impl Array {
                 _ => {}
             }
         }
-        (promises, leaves)
+        Others { promises, leaves }
     }
 
     /// The array with other inputs of the same dtypes and blocks.

@@ -52,7 +52,7 @@ pub use einsum::einsum;
 pub use elementwise::{Operand, broadcast_shapes, ufunc};
 pub use error::{ArrayError, Result};
 pub use explain::explain;
-pub use expr::{Array, BlockOp, NodeId, TaskBlocks};
+pub use expr::{Array, BlockOp, NodeId, Others, TaskBlocks};
 pub use gufunc::{CoreDimensions, GufuncOutput, apply_along_axis, apply_gufunc, parse_signature};
 pub use indexing::Index;
 pub use join::Nested;

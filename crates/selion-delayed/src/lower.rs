@@ -7,13 +7,13 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use selion_array::{Array, LowerOptions, Lowering, NodeId, Result, optimize};
+use selion_array::{Array, LowerOptions, Lowering, NodeId, Others, Result, optimize};
 use selion_core::{
     Annotations, Body, BodyId, Enclosure, Graph, Outputs, Promise, TaskContext, TaskError, Value, ValueId,
 };
 use smallvec::smallvec;
 
-use crate::node::{Delayed, DelayedId, Kind};
+use crate::node::{BlockOf, Delayed, DelayedId, Kept, Settings};
 
 /// Something to compute.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl Needed {
         // Arrays are found while calls are walked, and calls at the leaves of arrays.
         let mut walked = 0;
         while walked < needed.arrays.len() {
-            let (promises, leaves) = Array::needs_of_others(&needed.arrays[walked..]);
+            let Others { promises, leaves } = Array::needs_of_others(&needed.arrays[walked..]);
             walked = needed.arrays.len();
             needed.promises.extend(promises);
             for leaf in &leaves {
@@ -97,10 +97,10 @@ impl Needed {
                 continue;
             }
             self.places.insert(node.id(), OPEN);
-            match &node.0.kind {
-                Kind::Block(array, _) => self.array(array),
-                Kind::Kept(promise) => self.promises.push(Arc::clone(promise)),
-                Kind::Call(_) => {}
+            if let Some(BlockOf(array, _)) = node.as_call() {
+                self.array(array);
+            } else if let Some(Kept(promise)) = node.as_call() {
+                self.promises.push(Arc::clone(promise));
             }
             let at = stack.len();
             stack.push((node.clone(), true));
@@ -135,7 +135,7 @@ pub fn lower(roots: &[Root], fold: bool, options: LowerOptions) -> Result<Graph>
     let mut lowering = Lowering::new(options);
     let mut calls = Calls::new(&needed);
     let optimised: Vec<Array> = arrays.values().cloned().collect();
-    let (_, mut leaves) = Array::needs_of_others(&optimised);
+    let mut leaves = Array::needs_of_others(&optimised).leaves;
     for depth in 0..=depth {
         for (leaf, tasks) in leaves.extract_if(.., |(leaf, _)| leaf.depth() == depth) {
             let blocks = tasks.tasks.downcast_ref::<Vec<Delayed>>().map_or(&[][..], Vec::as_slice);
@@ -167,7 +167,7 @@ struct Calls<'a> {
     /// By place.
     values: Vec<ValueId>,
     body: Arc<CallsBody>,
-    bodies: Vec<(Option<Arc<Annotations>>, BodyId)>,
+    bodies: Vec<(Option<Settings>, BodyId)>,
 }
 
 impl<'a> Calls<'a> {
@@ -188,26 +188,25 @@ impl<'a> Calls<'a> {
     fn emit(&mut self, lowering: &mut Lowering, arrays: &HashMap<NodeId, Array>, depth: u32) {
         let mut inputs: Vec<ValueId> = Vec::new();
         for (place, node) in self.needed.delayed.iter().enumerate().filter(|(_, node)| node.depth() == depth) {
-            self.values[place] = match &node.0.kind {
-                Kind::Block(array, block) => lowering.block(&arrays[&array.id()], *block as usize),
-                Kind::Call(_) | Kind::Kept(_) => {
-                    inputs.clear();
-                    inputs.extend(node.inputs().iter().map(|input| self.value(input)));
-                    let body = self.body(lowering, &node.0.settings);
-                    lowering.tasks().task(body, place, &inputs, 0)
-                }
+            self.values[place] = if let Some(BlockOf(array, block)) = node.as_call() {
+                lowering.block(&arrays[&array.id()], *block as usize)
+            } else {
+                inputs.clear();
+                inputs.extend(node.inputs().iter().map(|input| self.value(input)));
+                let body = self.body(lowering, node.settings());
+                lowering.tasks().task(body, place, &inputs, 0)
             };
         }
     }
 
     /// One body serves all calls that are run in the same way.
-    fn body(&mut self, lowering: &mut Lowering, settings: &Option<Arc<Annotations>>) -> BodyId {
-        if let Some((_, body)) = self.bodies.iter().find(|(known, _)| known == settings) {
+    fn body(&mut self, lowering: &mut Lowering, settings: Option<&Settings>) -> BodyId {
+        if let Some((_, body)) = self.bodies.iter().find(|(known, _)| known.as_ref() == settings) {
             return *body;
         }
-        let annotations = settings.as_deref().cloned().unwrap_or_default();
+        let annotations = settings.map(|settings| Annotations::clone(settings)).unwrap_or_default();
         let body = lowering.tasks().body_with(Arc::clone(&self.body) as Arc<dyn Body>, annotations);
-        self.bodies.push((settings.clone(), body));
+        self.bodies.push((settings.cloned(), body));
         body
     }
 }
@@ -226,16 +225,7 @@ impl Body for CallsBody {
         inputs: &[Value],
         context: &TaskContext<'_>,
     ) -> std::result::Result<Outputs, TaskError> {
-        let value = match &self.0[index].0.kind {
-            Kind::Call(call) => call.run(inputs, context)?,
-            Kind::Kept(promise) => match promise.get() {
-                Some(Ok(values)) => values.first().cloned().unwrap_or(Value::Unit),
-                Some(Err(error)) => return Err(Box::new(Arc::clone(error))),
-                None => return Err("a value that was persisted is not there yet".into()),
-            },
-            Kind::Block(..) => return Err("a block of an array is not a call".into()),
-        };
-        Ok(smallvec![value])
+        Ok(smallvec![self.0[index].work().run(inputs, context)?])
     }
 
     fn task_name(&self, index: usize) -> String {
@@ -247,6 +237,6 @@ impl Body for CallsBody {
     }
 
     fn enclosure(&self, index: usize) -> Option<&'static dyn Enclosure> {
-        self.0[index].as_call()?.enclosure()
+        self.0[index].work().enclosure()
     }
 }

@@ -47,7 +47,7 @@ pub type Settings = Arc<Annotations>;
 /// impl Call for Add {
 ///     fn name(&self) -> &str { "add" }
 ///     fn run(&self, inputs: &[Value], _: &TaskContext<'_>) -> Result<Value, TaskError> {
-///         let sum = inputs.iter().filter_map(|value| Some(value.as_chunk()?.to_vec::<i64>()[0])).sum();
+///         let sum: i64 = inputs.iter().filter_map(|value| Some(value.as_chunk()?.to_vec::<i64>()[0])).sum();
 ///         Ok(Chunk::from_values(&[], &[sum]).into())
 ///     }
 /// }
@@ -57,23 +57,47 @@ pub type Settings = Arc<Annotations>;
 /// assert!(two.key().starts_with("add-"));
 /// ```
 #[derive(Clone)]
-pub struct Delayed(pub(crate) Arc<Node>);
+pub struct Delayed(Arc<Node<dyn Call>>);
 
-pub(crate) struct Node {
-    id: DelayedId,
-    pub(crate) kind: Kind,
+/// Of these a user may have millions: one allocation with all that each of them has.
+struct Node<C: ?Sized> {
+    /// The two halves of the identity.
+    id: [u64; 2],
     inputs: Box<[Delayed]>,
-    pub(crate) settings: Option<Settings>,
+    settings: Option<Settings>,
     /// That of the arrays among what it needs: see [`Array::depth`].
     depth: u32,
+    call: C,
 }
 
-pub(crate) enum Kind {
-    Call(Box<dyn Call>),
-    /// A block of an array, by its number in C order.
-    Block(Array, u32),
-    /// A value that is there, or that a running graph will give.
-    Kept(Arc<Promise>),
+/// A block of an array, by its number in C order: no call, but found where its array is lowered.
+pub(crate) struct BlockOf(pub(crate) Array, pub(crate) u32);
+
+/// A value that is there, or that a running graph will give.
+pub(crate) struct Kept(pub(crate) Arc<Promise>);
+
+impl Call for BlockOf {
+    fn name(&self) -> &str {
+        self.0.kind()
+    }
+
+    fn run(&self, _: &[Value], _: &TaskContext<'_>) -> Result<Value, TaskError> {
+        Err("a block of an array is made by the array's tasks".into())
+    }
+}
+
+impl Call for Kept {
+    fn name(&self) -> &str {
+        "value"
+    }
+
+    fn run(&self, _: &[Value], _: &TaskContext<'_>) -> Result<Value, TaskError> {
+        match self.0.get() {
+            Some(Ok(values)) => Ok(values.first().cloned().unwrap_or(Value::Unit)),
+            Some(Err(error)) => Err(Box::new(Arc::clone(error))),
+            None => Err("a value that was persisted is not there yet".into()),
+        }
+    }
 }
 
 /// An identity from the hash of anything, for calls that give the same whenever their arguments are the same.
@@ -107,9 +131,18 @@ impl Delayed {
         settings: Option<Settings>,
     ) -> Delayed {
         let depth = inputs.iter().map(|input| input.0.depth).max().unwrap_or(0);
-        let id = id.unwrap_or_else(unique_id);
-        let kind = Kind::Call(Box::new(call));
-        Delayed(Arc::new(Node { id, kind, inputs: inputs.into(), settings, depth }))
+        Self::node(call, inputs, id.unwrap_or_else(unique_id), settings, depth)
+    }
+
+    fn node(
+        call: impl Call + 'static,
+        inputs: Vec<Delayed>,
+        id: DelayedId,
+        settings: Option<Settings>,
+        depth: u32,
+    ) -> Delayed {
+        let id = [(id >> 64) as u64, id as u64];
+        Delayed(Arc::new(Node { id, inputs: inputs.into(), settings, depth, call }))
     }
 
     /// A value that is there.
@@ -119,24 +152,13 @@ impl Delayed {
 
     /// The only value that a running graph will give.
     pub fn kept(promise: Arc<Promise>) -> Delayed {
-        Delayed(Arc::new(Node {
-            id: unique_id(),
-            kind: Kind::Kept(promise),
-            inputs: Box::default(),
-            settings: None,
-            depth: 0,
-        }))
+        Self::node(Kept(promise), vec![], unique_id(), None, 0)
     }
 
     /// A block of an array, by its number in C order.
     pub fn block(array: &Array, block: usize) -> Delayed {
-        Delayed(Arc::new(Node {
-            id: hash_id((array.id(), block)),
-            kind: Kind::Block(array.clone(), block as u32),
-            inputs: Box::default(),
-            settings: None,
-            depth: array.depth(),
-        }))
+        let id = hash_id((array.id(), block));
+        Self::node(BlockOf(array.clone(), block as u32), vec![], id, None, array.depth())
     }
 
     /// A whole array, as one block.
@@ -159,24 +181,22 @@ impl Delayed {
 
     /// What identifies it.
     pub fn id(&self) -> DelayedId {
-        self.0.id
+        u128::from(self.0.id[0]) << 64 | u128::from(self.0.id[1])
     }
 
     /// What is called, or what else it is.
     pub fn name(&self) -> &str {
-        match &self.0.kind {
-            Kind::Call(call) => call.name(),
-            Kind::Block(array, _) => array.kind(),
-            Kind::Kept(_) => "value",
-        }
+        self.0.call.name()
     }
 
     /// The name by which people know it; equal for equal identities.
     pub fn key(&self) -> String {
-        match &self.0.kind {
-            Kind::Block(array, block) => format!("('{}', {block})", array.name()),
-            Kind::Call(call) if call.key().is_some() => call.key().unwrap_or_default().to_owned(),
-            _ => format!("{}-{:032x}", self.name(), self.0.id),
+        if let Some(BlockOf(array, block)) = self.as_call() {
+            return format!("('{}', {block})", array.name());
+        }
+        match self.0.call.key() {
+            Some(key) => key.to_owned(),
+            None => format!("{}-{:032x}", self.name(), self.id()),
         }
     }
 
@@ -185,12 +205,18 @@ impl Delayed {
         &self.0.inputs
     }
 
-    /// The call, if it is one.
-    pub fn as_call(&self) -> Option<&dyn Call> {
-        match &self.0.kind {
-            Kind::Call(call) => Some(&**call),
-            _ => None,
-        }
+    /// The work that makes the value.
+    pub fn work(&self) -> &dyn Call {
+        &self.0.call
+    }
+
+    /// The work, if it is of type `C`.
+    pub fn as_call<C: Call>(&self) -> Option<&C> {
+        (self.work() as &dyn Any).downcast_ref()
+    }
+
+    pub(crate) fn settings(&self) -> Option<&Settings> {
+        self.0.settings.as_ref()
     }
 
     pub(crate) fn depth(&self) -> u32 {
@@ -198,15 +224,15 @@ impl Delayed {
     }
 }
 
-impl Drop for Node {
+impl<C: ?Sized> Drop for Node<C> {
     /// Unlinks a long chain one by one: dropping it recursively would overflow the stack.
     fn drop(&mut self) {
         if self.inputs.is_empty() {
             return;
         }
         let mut orphans = std::mem::take(&mut self.inputs).into_vec();
-        while let Some(Delayed(node)) = orphans.pop() {
-            if let Some(mut node) = Arc::into_inner(node) {
+        while let Some(Delayed(mut node)) = orphans.pop() {
+            if let Some(node) = Arc::get_mut(&mut node) {
                 orphans.extend(std::mem::take(&mut node.inputs));
             }
         }

@@ -16,7 +16,7 @@ use crate::{Config, Counters};
 
 /// How often a polled caller is asked whether to go on: often enough that an interrupt feels immediate.
 const POLL_EVERY: Duration = Duration::from_millis(20);
-/// A graph of so few tasks is run by its caller even where that is to poll: there is nothing to wait for.
+/// A graph of so few tasks, of which no two could run at once, is run by its caller even where that is to poll.
 const INLINE_TASKS_MAX: usize = 2;
 
 /// Runs graphs on several threads.
@@ -104,7 +104,7 @@ impl Threads {
 
     /// As [`Executor::execute`], for a caller that has to look after something else meanwhile, such as the signals of
     /// an interpreter: `go_on` is called on this thread about every 20 ms, and the graph is cancelled when it returns
-    /// `false`. The calling thread does no work of the graph, unless that has one or two tasks, or no other thread is
+    /// `false`. The calling thread does no work of the graph, unless that has one or two tasks, one after the other, or no other thread is
     /// free. Within a task this is [`Executor::execute`], and `go_on` is not called.
     ///
     /// # Errors
@@ -151,7 +151,8 @@ impl Threads {
         }
         let cancel = cancel.child();
         let run = self.run(graph, &cancel, observer);
-        if run.len() <= INLINE_TASKS_MAX || !self.pool.announce(&run, self.config.threads) {
+        let inline = run.len() <= INLINE_TASKS_MAX && run.plan.roots.len() <= 1;
+        if inline || !self.pool.announce(&run, self.config.threads) {
             Worker::new(&run, 0).work_in_order();
             return self.end(run);
         }

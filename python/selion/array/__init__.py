@@ -31,7 +31,7 @@ from selion._base import compute
 from selion._selion import normalize_chunks
 from selion.array import random
 from selion.array.blockwise import *
-from selion.array.core import Array, asanyarray, asarray, from_array, from_zarr, store, to_zarr
+from selion.array.core import Array, asanyarray, asarray, from_array, from_delayed, from_zarr, store, to_zarr
 from selion.array.creation import *
 from selion.array.functions import *
 from selion.array.indexing import *

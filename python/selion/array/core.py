@@ -152,6 +152,25 @@ class Array:
         """The same array with its elements computed and kept in memory, block by block. See `selion.persist`."""
         return persist(self, traverse=False, **kwargs)[0]
 
+    def to_delayed(self, optimize_graph: bool = True) -> np.ndarray:
+        """The blocks as delayed values, each a NumPy array when computed.
+
+        Returns
+        -------
+        numpy.ndarray
+            Of `Delayed` objects, of shape ``numblocks``.
+
+        Examples
+        --------
+        >>> import selion.array as da
+        >>> blocks = da.arange(6, chunks=2).to_delayed()
+        >>> blocks.shape, blocks[1].compute()
+        ((3,), array([2, 3]))
+        """
+        blocks = np.empty(self.npartitions, dtype=object)
+        blocks[:] = _selion.delayed_blocks(self._native)
+        return blocks.reshape(self.numblocks)
+
     def __array__(self, dtype=None, copy=None, **kwargs):
         if copy is False:
             raise ValueError("a lazy array cannot be converted to a NumPy array without computing and copying")
@@ -498,6 +517,43 @@ def asarray(a, dtype=None, **kwargs) -> Array:
 def asanyarray(a, dtype=None, **kwargs) -> Array:
     """As `asarray`."""
     return asarray(a, dtype)
+
+
+def from_delayed(value, shape, dtype=None, meta=None, name=None) -> Array:
+    """An array of one block, which a delayed value gives.
+
+    Parameters
+    ----------
+    value : Delayed
+        What gives something that NumPy can make an array of.
+    shape : tuple of int
+        Of the array; NaN for a length that is not known.
+    dtype : dtype
+        Of the array; the value is cast to it.
+    meta : numpy.ndarray, optional
+        An array of the dtype, instead of ``dtype``.
+
+    Raises
+    ------
+    TypeError
+        If there is neither ``dtype`` nor ``meta``.
+    ValueError
+        When computed, if the value is of another shape.
+
+    Examples
+    --------
+    >>> import numpy as np, selion, selion.array as da
+    >>> parts = [da.from_delayed(selion.delayed(np.full)(2, k), (2,), dtype=float) for k in range(3)]
+    >>> da.concatenate(parts).compute()
+    array([0., 0., 1., 1., 2., 2.])
+    """
+    from selion.delayed import delayed
+
+    if dtype is None and meta is None:
+        raise TypeError("from_delayed needs the dtype of the array: give `dtype` or `meta`")
+    dtype = np.dtype(meta.dtype if dtype is None else dtype)
+    chunks = [[float(length)] for length in shape]
+    return Array(_selion.array_of_delayed([delayed(value)], dtype, chunks))
 
 
 def from_zarr(url, component=None, storage_options=None, chunks=None, name=None, **kwargs) -> Array:

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
 use selion::core::{DType, Enclosure, TaskContext, TaskError, Value};
 use selion::delayed::{Call, Delayed, hash_id};
+use smallvec::{SmallVec, smallvec};
 
 use super::args::{Arg, take_apart};
 use crate::chunk::{from_numpy, to_numpy_readonly};
@@ -77,14 +78,15 @@ pub(super) enum Callee {
     Function(Arc<Function>),
     /// The first input.
     Input,
-    /// Nothing: the only argument is the value.
-    Identity(Box<str>),
+    /// Nothing: the only argument is the value. The function gives its name.
+    Identity(Arc<Function>),
 }
 
 /// A call with its arguments.
 pub(super) struct PyCall {
     callee: Callee,
-    args: Box<[Arg]>,
+    /// Of most calls it is one.
+    args: SmallVec<[Arg; 1]>,
     more: Option<Box<More>>,
 }
 
@@ -92,6 +94,18 @@ pub(super) struct PyCall {
 struct More {
     keywords: Vec<(Py<PyString>, Arg)>,
     key: Option<Box<str>>,
+    nout: Option<u32>,
+}
+
+/// What is said of a call beside its arguments.
+#[derive(Default)]
+pub(super) struct Words {
+    /// The key by which it is to be known.
+    pub(super) key: Option<Box<str>>,
+    /// How many parts the result has.
+    pub(super) nout: Option<u32>,
+    /// Whether to look for values to come in containers.
+    pub(super) traverse: bool,
 }
 
 impl PyCall {
@@ -100,16 +114,17 @@ impl PyCall {
         callee: Callee,
         args: &mut dyn Iterator<Item = Bound<'_, PyAny>>,
         keywords: Option<&Bound<'_, PyDict>>,
-        key: Option<Box<str>>,
-        traverse: bool,
+        words: Words,
         mut inputs: Vec<Delayed>,
     ) -> PyResult<(PyCall, Vec<Delayed>)> {
-        let args = args.map(|arg| take_apart(&arg, traverse, &mut inputs)).collect::<PyResult<Box<[Arg]>>>()?;
+        let Words { key, nout, traverse } = words;
+        let args = args.map(|arg| take_apart(&arg, traverse, &mut inputs)).collect::<PyResult<SmallVec<[Arg; 1]>>>()?;
         let mut named = Vec::new();
         for (name, value) in keywords.into_iter().flat_map(|keywords| keywords.iter()) {
             named.push((name.cast_into::<PyString>()?.unbind(), take_apart(&value, traverse, &mut inputs)?));
         }
-        let more = (!named.is_empty() || key.is_some()).then(|| Box::new(More { keywords: named, key }));
+        let more = !named.is_empty() || key.is_some() || nout.is_some();
+        let more = more.then(|| Box::new(More { keywords: named, key, nout }));
         Ok((PyCall { callee, args, more }, inputs))
     }
 
@@ -120,11 +135,16 @@ impl PyCall {
         rest: &mut dyn Iterator<Item = Bound<'_, PyAny>>,
     ) -> PyResult<(PyCall, Vec<Delayed>)> {
         let mut inputs = vec![first];
-        let mut args = vec![Arg::Input];
+        let mut args: SmallVec<[Arg; 1]> = smallvec![Arg::Input];
         for arg in rest {
             args.push(take_apart(&arg, true, &mut inputs)?);
         }
-        Ok((PyCall { callee: Callee::Function(function), args: args.into(), more: None }, inputs))
+        Ok((PyCall { callee: Callee::Function(function), args, more: None }, inputs))
+    }
+
+    /// How many parts the result has, if that was said.
+    pub(super) fn nout(&self) -> Option<u32> {
+        self.more.as_ref()?.nout
     }
 
     /// The object, if this is nothing but one.
@@ -168,9 +188,8 @@ impl PyCall {
 impl Call for PyCall {
     fn name(&self) -> &str {
         match &self.callee {
-            Callee::Function(function) => &function.name,
+            Callee::Function(function) | Callee::Identity(function) => &function.name,
             Callee::Input => "apply",
-            Callee::Identity(name) => name,
         }
     }
 

@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 use selion::core::Annotations;
 use selion::delayed::{Delayed, DelayedId, Settings, hash_id};
 
-use super::call::{Callee, Function, PyCall};
+use super::call::{Callee, Function, PyCall, Words};
 use crate::array::PyArray;
 use crate::convert;
 
@@ -22,27 +22,20 @@ fn settings() -> Option<Settings> {
     SETTINGS.with_borrow(Clone::clone)
 }
 
-/// No particular length.
-const ANY: u32 = u32::MAX;
-
 /// A value to come.
 #[pyclass(frozen, subclass, weakref, name = "Delayed", module = "selion.delayed")]
 pub(crate) struct PyDelayed {
     pub(crate) node: Delayed,
-    /// How many parts the value has, if that is known.
-    nout: u32,
 }
 
 impl PyDelayed {
     pub(crate) fn new(node: Delayed) -> Self {
-        PyDelayed { node, nout: ANY }
+        PyDelayed { node }
     }
 
     /// The object that this is, if it waits for nothing.
     pub(super) fn constant(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let call = self.node.as_call()?;
-        // Calls of this module are the only ones that Python can make.
-        (call as &dyn std::any::Any).downcast_ref::<PyCall>()?.constant().map(|object| object.clone_ref(py))
+        self.node.as_call::<PyCall>()?.constant().map(|object| object.clone_ref(py))
     }
 }
 
@@ -63,7 +56,7 @@ impl PyDelayed {
     /// How many parts the value has, or None.
     #[getter]
     fn _length(&self) -> Option<u32> {
-        (self.nout != ANY).then_some(self.nout)
+        self.node.as_call::<PyCall>()?.nout()
     }
 
     fn __repr__(&self) -> String {
@@ -79,10 +72,8 @@ impl PyDelayed {
     }
 
     fn __len__(&self) -> PyResult<usize> {
-        match self.nout {
-            ANY => Err(PyTypeError::new_err("Delayed objects of unspecified length have no len()")),
-            nout => Ok(nout as usize),
-        }
+        let nout = self._length().map(|nout| nout as usize);
+        nout.ok_or_else(|| PyTypeError::new_err("Delayed objects of unspecified length have no len()"))
     }
 
     fn __bool__(&self) -> PyResult<bool> {
@@ -116,22 +107,22 @@ impl PyDelayed {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        if self.nout == ANY {
+        let Some(nout) = self._length() else {
             return Err(PyTypeError::new_err("Delayed objects of unspecified length are not iterable"));
-        }
-        let parts = (0..self.nout).map(|k| self.__getitem__(k.into_pyobject(py)?.as_any()));
+        };
+        let parts = (0..nout).map(|k| self.__getitem__(k.into_pyobject(py)?.as_any()));
         PyTuple::new(py, parts.collect::<PyResult<Vec<_>>>()?)?.try_iter().map(Bound::into_any)
     }
 
     /// Calls the value.
     #[pyo3(signature = (*args, **kwargs))]
     fn __call__(&self, args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<PyDelayed> {
-        let words = Words::of(kwargs)?;
+        let words = Keywords::of(kwargs)?;
         let id = match words.pure.unwrap_or(false) {
             true => Some(hash_id(("apply", self.node.id(), token_of_call(args, words.rest.as_ref())?))),
             false => None,
         };
-        words.call(Callee::Input, args, vec![self.node.clone()], id, true).map(PyDelayed::new)
+        words.call(Callee::Input, args, vec![self.node.clone()], id, None).map(PyDelayed::new)
     }
 
     fn __get__<'py>(
@@ -167,16 +158,16 @@ fn function(py: Python<'_>, module: &str, name: &str) -> PyResult<Arc<Function>>
 }
 
 /// The keywords of a call that are not its function's.
-struct Words<'py> {
+struct Keywords<'py> {
     key: Option<Box<str>>,
     pure: Option<bool>,
     rest: Option<Bound<'py, PyDict>>,
 }
 
-impl<'py> Words<'py> {
-    fn of(keywords: Option<&Bound<'py, PyDict>>) -> PyResult<Words<'py>> {
-        let Some(keywords) = keywords else { return Ok(Words { key: None, pure: None, rest: None }) };
-        let mut words = Words { key: None, pure: None, rest: None };
+impl<'py> Keywords<'py> {
+    fn of(keywords: Option<&Bound<'py, PyDict>>) -> PyResult<Keywords<'py>> {
+        let Some(keywords) = keywords else { return Ok(Keywords { key: None, pure: None, rest: None }) };
+        let mut words = Keywords { key: None, pure: None, rest: None };
         let rest = keywords.copy()?;
         if let Some(key) = rest.get_item("dask_key_name")? {
             words.key = Some(key.str()?.to_str()?.into());
@@ -196,10 +187,11 @@ impl<'py> Words<'py> {
         args: &Bound<'_, PyTuple>,
         inputs: Vec<Delayed>,
         id: Option<DelayedId>,
-        traverse: bool,
+        nout: Option<u32>,
     ) -> PyResult<Delayed> {
         let id = self.key.as_deref().map(|key| hash_id(("key", key))).or(id);
-        let (call, inputs) = PyCall::new(callee, &mut args.iter(), self.rest.as_ref(), self.key, traverse, inputs)?;
+        let words = Words { key: self.key, nout, traverse: true };
+        let (call, inputs) = PyCall::new(callee, &mut args.iter(), self.rest.as_ref(), words, inputs)?;
         Ok(Delayed::call(call, inputs, id, settings()))
     }
 }
@@ -231,7 +223,7 @@ pub(crate) struct PyDelayedLeaf {
     function: Arc<Function>,
     pure: bool,
     /// Of the results of its calls.
-    nout: u32,
+    nout: Option<u32>,
 }
 
 #[pymethods]
@@ -252,21 +244,20 @@ impl PyDelayedLeaf {
         };
         let function = Arc::new(Function { callable: object.clone().unbind(), name: name.into() });
         let (call, inputs) = PyCall::new(
-            Callee::Identity(name.into()),
+            Callee::Identity(Arc::clone(&function)),
             &mut std::iter::once(object),
             None,
-            key.map(Into::into),
-            false,
+            Words { key: key.map(Into::into), ..Words::default() },
             vec![],
         )?;
         let node = Delayed::call(call, inputs, id, None);
-        let leaf = PyDelayedLeaf { function, pure, nout: nout.unwrap_or(ANY) };
+        let leaf = PyDelayedLeaf { function, pure, nout };
         Ok(PyClassInitializer::from(PyDelayed::new(node)).add_subclass(leaf))
     }
 
     #[pyo3(signature = (*args, **kwargs))]
     fn __call__(&self, args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<PyDelayed> {
-        let words = Words::of(kwargs)?;
+        let words = Keywords::of(kwargs)?;
         let py = args.py();
         let id = match words.pure.unwrap_or(self.pure) {
             true => {
@@ -275,8 +266,8 @@ impl PyDelayedLeaf {
             }
             false => None,
         };
-        let node = words.call(Callee::Function(Arc::clone(&self.function)), args, vec![], id, true)?;
-        Ok(PyDelayed { node, nout: self.nout })
+        let function = Callee::Function(Arc::clone(&self.function));
+        words.call(function, args, vec![], id, self.nout).map(PyDelayed::new)
     }
 
     /// The object itself.
@@ -306,18 +297,18 @@ fn delayed_container(
     nout: Option<u32>,
 ) -> PyResult<Option<PyDelayed>> {
     let id = key.map(|key| hash_id(("key", key)));
+    let nothing = Arc::new(Function { callable: object.py().None(), name: name.into() });
     let (call, inputs) = PyCall::new(
-        Callee::Identity(name.into()),
+        Callee::Identity(nothing),
         &mut std::iter::once(object),
         None,
-        key.map(Into::into),
-        true,
+        Words { key: key.map(Into::into), nout, traverse: true },
         vec![],
     )?;
     if inputs.is_empty() {
         return Ok(None);
     }
-    Ok(Some(PyDelayed { node: Delayed::call(call, inputs, id, settings()), nout: nout.unwrap_or(ANY) }))
+    Ok(Some(PyDelayed::new(Delayed::call(call, inputs, id, settings()))))
 }
 
 /// The blocks of an array, in C order.

@@ -37,7 +37,7 @@ fn higher_priority_runs_first() {
                 notes.lock().unwrap().push(priority);
                 Ok(Value::Unit)
             });
-            let body = builder.body_with(body, Annotations { priority, retries: 0 });
+            let body = builder.body_with(body, Annotations { priority, retries: 0, ..Annotations::default() });
             wanted.push(builder.task(body, 0, &[], 8));
         }
         run(executor, builder.finish(wanted)).unwrap();
