@@ -95,7 +95,7 @@ fn a_task_is_tried_again_as_often_as_annotated() {
             assert_eq!(inputs.len(), 1);
             if count.fetch_add(1, Ordering::Relaxed) < failures { Err("flaky".into()) } else { Ok(Value::Unit) }
         });
-        let body = builder.body_with(body, Annotations { priority: 0, retries });
+        let body = builder.body_with(body, Annotations { retries, ..Annotations::default() });
         let input = builder.body(function("input", |_, _, _| Ok(Value::Unit)));
         let input = builder.task(input, 0, &[], 0);
         let task = builder.task(body, 0, &[input], 0);
