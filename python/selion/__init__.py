@@ -19,3 +19,11 @@ __all__ = [
     "persist",
     "tokenize",
 ]
+
+
+def __getattr__(name: str):
+    if name in ("array", "bag"):  # imported when they are first used
+        import importlib
+
+        return importlib.import_module(f"selion.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

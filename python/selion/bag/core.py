@@ -14,7 +14,7 @@ from functools import partial
 from selion._base import compute, persist
 from selion._selion import Delayed, DelayedLeaf
 from selion.bag import elementwise, files, grouping, reductions
-from selion.bag.chain import NOTHING, Chain, Held, broadcast, call, settle
+from selion.bag.chain import NOTHING, Chain, Held, Source, broadcast, call, settle
 from selion.bag.strings import StringAccessor
 from selion.delayed import delayed
 
@@ -195,6 +195,8 @@ class Bag(_Lazy):
     __slots__ = (
         "__weakref__",
         "_extras",
+        "_is_cheap",
+        "_is_wanted",
         "_label",
         "_make",
         "_natives",
@@ -211,6 +213,7 @@ class Bag(_Lazy):
         self._natives: list[Delayed] | None = None
         self._sources = self._parent = self._step = self._make = None
         self._extras: tuple = ()
+        self._is_cheap = self._is_wanted = False
         self._users: weakref.WeakSet = weakref.WeakSet()
 
     @classmethod
@@ -223,6 +226,7 @@ class Bag(_Lazy):
     def _of_sources(cls, sources: list, label: str) -> Bag:
         bag = cls(len(sources), label)
         bag._sources = sources
+        bag._is_cheap = all(type(source) is Held and not isinstance(source.value, Source) for source in sources)
         return bag
 
     @classmethod
@@ -246,8 +250,7 @@ class Bag(_Lazy):
 
     def _is_shared(self) -> bool:
         """Whether several others need the items, so that they are to be kept as lists."""
-        cheap = self._sources is not None and all(type(source) is Held for source in self._sources)
-        return len(self._users) > 1 and not cheap
+        return not self._is_cheap and len(self._users) + self._is_wanted > 1
 
     def _lowered(self) -> list[Delayed]:
         """For each partition, the call that makes a list of its items."""
@@ -257,22 +260,27 @@ class Bag(_Lazy):
             self._natives, self._extras = natives, ()
         return self._natives
 
-    def _calls(self, end, label: str, own: bool = False) -> list[Delayed]:
-        """For each partition, one call that ends in ``end`` and begins at the last lists that are kept."""
+    def _calls(self, end, label: builtins.str, own=False, alone=False, count: int | None = None) -> list[Delayed]:
+        """For each partition, one call that ends in ``end`` and begins at the last lists that are kept.
+
+        Lists of the bag itself are not kept if it asks for its ``own`` calls, and none if these are ``alone``.
+        """
         steps, columns = [], []
         bag = self
-        while bag._parent is not None and len(steps) < LONGEST and (own or not bag._is_shared()):
+        while bag._parent is not None and len(steps) < LONGEST and (own or alone or not bag._is_shared()):
             steps.append((bag._step, len(bag._extras)))
             columns[:0] = [_column(extra) for extra in bag._extras]
             bag, own = bag._parent, False
-        if bag._sources is not None and (own or not bag._is_shared()):
+        if bag._sources is not None and (own or alone or not bag._is_shared()):
             sources = bag._sources
         else:
             sources = bag._lowered()
         leaf = DelayedLeaf(Chain(tuple(reversed(steps)), end), label, None, False, None)
-        if not columns:
-            return [leaf(source) for source in sources]
-        return [leaf(*args) for args in builtins.zip(sources, *columns)]
+        return [leaf(*args) for args in itertools.islice(builtins.zip(sources, *columns), count)]
+
+    def __selion_wanted__(self) -> None:
+        """Says that the items themselves will be asked for, together with other collections."""
+        self._is_wanted = True
 
     def __selion_parts__(self):
         return self._lowered()
@@ -549,10 +557,6 @@ class Bag(_Lazy):
         --------
         >>> import selion.bag as db
         >>> b = db.from_sequence(["a", "b", "a", "c"], npartitions=2)
-        >>> b.fold(lambda seen, x: seen | {x}, set.union, initial=frozenset()).apply(sorted).compute()
-        Traceback (most recent call last):
-            ...
-        TypeError: ...
         >>> sorted(b.fold(lambda seen, x: seen | {x}, set.union, initial=set()).compute())
         ['a', 'b', 'c']
         """
@@ -945,8 +949,8 @@ class Bag(_Lazy):
 
         def make():
             if npartitions == 1:
-                return self._calls(end, "take", count=1)
-            parts = self._calls(partial(_first, k), "take-part", count=npartitions)
+                return self._calls(end, "take", alone=compute, count=1)
+            parts = self._calls(partial(_first, k), "take-part", alone=compute, count=npartitions)
             return [call(Chain(((itertools.chain.from_iterable, 0),), end), parts, label="take")]
 
         taken = Bag._later(1, make, "take", self)
@@ -1064,11 +1068,12 @@ class Bag(_Lazy):
         """
         from selion.bag import frames
 
+        frames.pandas()
         if meta is not None and columns is not None:
             raise ValueError("Can't specify both `meta` and `columns`")
         names, dtypes = frames.columns_of(meta) if meta is not None else (columns, None)
         parts = self._calls(partial(frames.frame, names, dtypes), "to_dataframe")
-        return call(frames.joined, parts, label="to_dataframe")
+        return call(partial(frames.joined, names), parts, label="to_dataframe")
 
     def to_textfiles(
         self,

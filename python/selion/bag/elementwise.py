@@ -10,21 +10,24 @@ from random import Random
 
 import numpy as np
 
-__all__ = ["getter", "mapped", "partitioned", "picked", "random_states", "sampled"]
+__all__ = ["getter", "mapped", "partitioned", "picked", "random_states", "sampled", "taker"]
 
 # What an argument of a mapped function is.
 FIRST, BAG, SAME = "the items at hand", "another bag's items", "the same for all"
 
 
-def getter(key):
+def taker(key):
     """A function that takes `key` out of an item; several keys, as a tuple, if `key` is a list of them."""
-    if callable(key):
-        return key
     if not isinstance(key, builtins.list):
         return operator.itemgetter(key)
     if len(key) == 1:
         return lambda item, key=key[0]: (item[key],)
     return operator.itemgetter(*key) if key else lambda item: ()
+
+
+def getter(key):
+    """`key`, if it is a function; or one that takes it out of an item."""
+    return key if callable(key) else taker(key)
 
 
 def picked(key, default):

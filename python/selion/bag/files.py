@@ -14,7 +14,7 @@ from itertools import repeat
 
 from selion.bag.chain import Source
 
-__all__ = ["Block", "File", "Lines", "Written", "found_files", "named_files", "number_of_bytes"]
+__all__ = ["Block", "File", "Lines", "Written", "blocks_of", "found_files", "named_files", "number_of_bytes"]
 
 EXTENSIONS = {"gz": "gzip", "bz2": "bz2", "xz": "xz", "lzma": "lzma", "zst": "zstd"}
 NEWLINES = (None, "", "\n", "\r", "\r\n")

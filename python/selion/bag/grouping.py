@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import math
 import numbers
 import os
 import pickle
@@ -27,12 +26,12 @@ __all__ = [
     "fold_by",
     "group",
     "joined",
-    "merged",
     "piece",
     "shuffle_disk",
     "shuffle_tasks",
     "size_of",
     "sized_boundaries",
+    "stages_of",
 ]
 
 
@@ -57,13 +56,21 @@ def stable_hash(key) -> int:
 # ---- shuffling -------------------------------------------------------------------------------------------------------
 
 
-def shuffle_tasks(partitions: list, grouper, max_branch: int | None) -> list:
-    """Groups, by stages in each of which ``k`` partitions are exchanged with ``k`` others."""
+def stages_of(n: int, max_branch: int | None) -> tuple[int, int]:
+    """Into how many parts to split in one stage, and how many stages there are, for ``n`` partitions."""
     max_branch = max_branch or 32
-    n = len(partitions)
-    stages = max(math.ceil(math.log(n) / math.log(max_branch)), 1) if n else 1
-    k = math.ceil(n ** (1 / stages)) if stages > 1 else max(n, 1)
-    count = k**stages
+    if max_branch < 2:
+        raise ValueError(f"max_branch must be at least 2, got {max_branch}")
+    k, stages = max(n, 1), 1
+    while k > max_branch:
+        stages += 1
+        k = next(k for k in itertools.count(1) if k**stages >= n)
+    return k, stages
+
+
+def shuffle_tasks(partitions: list, grouper, k: int, stages: int) -> list:
+    """Groups, by stages in each of which ``k`` partitions are exchanged with ``k`` others."""
+    n, count = len(partitions), k**stages
     start = partial(_keyed, grouper)
     values = [call(start, partition, label="groupby-key") for partition in partitions]
     values += [[] for _ in range(count - n)]
@@ -185,11 +192,6 @@ def combined(combine, initial, parts: list) -> dict:
         for key, value in part.items():
             values[key].append(value)
     return {key: reduce(combine, own) for key, own in values.items()}
-
-
-def merged(key, parts: list) -> dict:
-    """Of several partitions' ``key``, as dictionaries, one."""
-    return {k: v for part in parts for k, v in part.items()}
 
 
 # ---- other steps -----------------------------------------------------------------------------------------------------

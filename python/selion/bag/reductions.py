@@ -13,6 +13,7 @@ from selion.bag.chain import NOTHING, call
 
 __all__ = [
     "aggregated",
+    "checked_split",
     "count_items",
     "distinct_items",
     "folded",
@@ -22,7 +23,6 @@ __all__ = [
     "mean_part",
     "merge_frequencies",
     "or_nothing",
-    "reducer",
     "top",
     "tree",
     "var_aggregate",
@@ -32,14 +32,19 @@ __all__ = [
 BLOCK = 4096  # items that are added up at a time
 
 
-def tree(parts: list, aggregate, split_every, label: str):
-    """One value of many: a call for every ``split_every`` of them, until one is left."""
+def checked_split(split_every, npartitions: int) -> int:
+    """How many parts to bring together in one step."""
     if split_every is None:
-        split_every = 8
-    elif split_every is False:
-        split_every = max(len(parts), 2)
-    elif split_every < 2:
+        return 8
+    if split_every is False:
+        return max(npartitions, 2)
+    if split_every < 2:
         raise ValueError(f"split_every must be at least 2, got {split_every}")
+    return split_every
+
+
+def tree(parts: list, aggregate, split_every: int, label: str):
+    """One value of many: a call for every ``split_every`` of them, until one is left."""
     while len(parts) > split_every:
         groups = [parts[at : at + split_every] for at in range(0, len(parts), split_every)]
         parts = [call(partial(aggregated, aggregate, False), group, label=label) for group in groups]
@@ -153,7 +158,3 @@ def key_of_one(key):
         return key
     return lambda item: key(*item)
 
-
-def reducer(function, items):
-    """A reduction that does without an empty partition's value."""
-    return function(items, default=NOTHING)
