@@ -561,7 +561,7 @@ class Bag(_Lazy):
         ['a', 'b', 'c']
         """
         fold = partial(reductions.folded, binop, initial)
-        join = partial(reductions.folded, combine or binop, NOTHING)
+        join = partial(reductions.folded_totals, combine or binop, initial)
         return self.reduction(fold, join, split_every, out_type, f"fold-{_function_name(binop)}")
 
     def sum(self, split_every=None) -> Item:

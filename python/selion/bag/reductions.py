@@ -17,6 +17,7 @@ __all__ = [
     "count_items",
     "distinct_items",
     "folded",
+    "folded_totals",
     "frequencies_of",
     "key_of_one",
     "mean_aggregate",
@@ -69,6 +70,11 @@ def or_nothing(function, items):
 
 def folded(binop, initial, items):
     return reduce(binop, items) if initial is NOTHING else reduce(binop, items, initial)
+
+
+def folded_totals(combine, initial, totals: list):
+    """One total of those of partitions that have items; the initial one if there is none."""
+    return reduce(combine, totals) if totals or initial is NOTHING else initial
 
 
 def count_items(items) -> int:
