@@ -1,6 +1,7 @@
 """The cases of `make bench`: each is one text that Dask, selion and (where it makes sense) NumPy all run.
 
-A case gets `lib` (`lib.da` is the array module, `lib.get(x)` computes one array, `lib.compute(*xs)` several at once),
+A case gets `lib` (`lib.da` and `lib.bag` are modules, `lib.delayed` is the function, `lib.get(x)` computes one thing,
+`lib.compute(*xs)` several at once),
 `data` (what its `setup` made, outside the measured time) and `k` (1, or 4 for `--quick`: every shape divided by it).
 """
 
@@ -27,6 +28,8 @@ class Case:
     numpy: Callable[[Any, int], Any] | bool = True  # the NumPy text, where it is another one; or False for none
     traffic: int = 0  # bytes that must at least be read from memory, for the limit
     rtol: float = 1e-9
+    dask: bool = True  # False where Dask would not end in time
+    max_seconds: float | None = None
     max_copies: float | None = None  # selion's time over that of copying the store
     max_reads: float | None = None  # how often selion may read the store
     max_writes: float | None = None
@@ -171,6 +174,64 @@ def anomaly(lib, path, k):
     return lib.get((x - x.mean(axis=0)).std())
 
 
+# ---- delayed functions and bags --------------------------------------------------------------------------------------
+
+
+def inc(x):
+    return x + 1
+
+
+def add(x, y):
+    return x + y
+
+
+def even(x):
+    return x % 2 == 0
+
+
+def delayed_tree(lib, _, k):
+    plus_one, plus = lib.delayed(inc), lib.delayed(add)
+    values = [plus_one(i) for i in range(50_000 // k)]
+    while len(values) > 1:
+        odd = values[len(values) // 2 * 2 :]
+        values = [plus(x, y) for x, y in zip(values[::2], values[1::2], strict=False)] + odd
+    return lib.get(values[0])
+
+
+def chain(n: int):
+    def delayed_chain(lib, _, k):
+        plus_one, x = lib.delayed(inc), 0
+        for _ in range(n // k):
+            x = plus_one(x)
+        return lib.get(x)
+
+    return delayed_chain
+
+
+def delayed_list(lib, _, k):
+    plus_one = lib.delayed(inc)
+    return lib.get(lib.delayed(sum)([plus_one(i) for i in range(100_000 // k)]))
+
+
+def delayed_build(lib, _, k):
+    n = 1_000_000 // k
+    plus_one, before = lib.delayed(inc), resident()
+    values = [plus_one(i) for i in range(n)]
+    grown = resident() - before
+    assert grown <= 250 * n, f"{grown / n:.0f} bytes for each"
+    return len(values)
+
+
+def resident() -> int:
+    import psutil
+
+    return psutil.Process().memory_info().rss
+
+
+def bag(lib, _, k):
+    return lib.get(lib.bag.range(10**6 // k, npartitions=100).map(inc).filter(even).sum())
+
+
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 CASES = [
@@ -287,4 +348,31 @@ CASES = [
         max_reads=2.1,
         max_writes=0.01,
     ),
+    Case("delayed_tree", "50,000 delayed calls, added up by a tree of 50,000 more", delayed_tree, 30, numpy=False),
+    Case("delayed_chain", "a chain of 4,000 delayed calls", chain(4_000), 30, numpy=False),
+    Case(
+        "delayed_long",
+        "a chain of 100,000 delayed calls (in Dask, time grows as the square)",
+        chain(100_000),
+        dask=False,
+        numpy=False,
+        max_seconds=0.6,
+    ),
+    Case(
+        "delayed_list",
+        "one delayed `sum` of a list of 100,000 delayed calls (in Dask, 8,000 take 7 s)",
+        delayed_list,
+        dask=False,
+        numpy=False,
+        max_seconds=0.6,
+    ),
+    Case(
+        "delayed_build",
+        "1,000,000 delayed calls made and not computed, in 250 bytes each",
+        delayed_build,
+        dask=False,
+        numpy=False,
+        max_seconds=1.0,
+    ),
+    Case("bag", "`range(10**6, npartitions=100).map(inc).filter(even).sum()`, a bag", bag, 3, numpy=False),
 ]

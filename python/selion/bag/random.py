@@ -114,7 +114,7 @@ def _largest(k: int, parts: list) -> list:
 
 def _chosen(k: int, items) -> list:
     items = list(items)
-    return list(zip(repeat(len(items)), random.choices(items, k=k))) if items else []
+    return list(zip(repeat(len(items)), random.choices(items, k=k), strict=False)) if items else []
 
 
 def _chosen_of_parts(k: int, parts: list) -> list:
