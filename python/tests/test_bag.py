@@ -21,7 +21,10 @@ import selion.bag as db
 from selion import delayed
 from selion.bag import grouping
 
-dask_bag = pytest.importorskip("dask.bag")
+
+def dask_bag():
+    """dask.bag, which says what is expected, where it is installed."""
+    return pytest.importorskip("dask.bag")
 
 
 def inc(x):
@@ -38,7 +41,7 @@ def even(x):
 
 def both(b):
     """The values of selion's bag or item, and of what dask makes of the same."""
-    return b(db).compute(), b(dask_bag).compute(scheduler="sync")
+    return b(db).compute(), b(dask_bag()).compute(scheduler="sync")
 
 
 NUMBERS = st.lists(st.integers(-50, 50), max_size=40)
@@ -210,7 +213,7 @@ def test_as_dask(name):
 
 @pytest.mark.parametrize("name", ["from_sequence", "range", "reduction bag", "join", "product", "fewer", "more"])
 def test_partitions_as_dask(name):
-    got, want = AS_DASK[name](db), AS_DASK[name](dask_bag)
+    got, want = AS_DASK[name](db), AS_DASK[name](dask_bag())
     assert got.npartitions == want.npartitions
     got = selion.compute(*got.to_delayed())
     assert [list(part) for part in got] == [list(part.compute(scheduler="sync")) for part in want.to_delayed()]
@@ -222,7 +225,7 @@ def test_from_sequence_cuts_as_dask(n, how):
     if n == 0 and "npartitions" in how:
         assert db.from_sequence([], **how).npartitions == 1
     else:
-        assert db.from_sequence(range(n), **how).npartitions == dask_bag.from_sequence(range(n), **how).npartitions
+        assert db.from_sequence(range(n), **how).npartitions == dask_bag().from_sequence(range(n), **how).npartitions
 
 
 # ---- what is computed, and how often ---------------------------------------------------------------------------------
@@ -449,6 +452,13 @@ def test_too_few_items_warn():
         assert b.take(5, npartitions=-1, compute=False).compute() == [0, 1, 2, 3]
     with pytest.raises(ValueError, match=r"max|iterable"):
         db.from_sequence([]).max().compute()
+
+
+def test_graphs_by_hand():
+    graph = {("x", 0): (range, 3), ("x", 1): [1, "n"], "n": (add, 4, (inc, "one")), "one": 1}
+    assert db.Bag(graph, "x", npartitions=2).map(inc).compute() == [1, 2, 3, 2, 7]
+    with pytest.raises(KeyError, match="2"):
+        db.Bag(graph, "x", npartitions=3).compute()
 
 
 def test_errors_of_functions_come_through():

@@ -13,7 +13,7 @@ from functools import partial
 
 from selion._base import compute, persist
 from selion._selion import Delayed, DelayedLeaf
-from selion.bag import elementwise, files, grouping, reductions
+from selion.bag import elementwise, files, graph, grouping, reductions
 from selion.bag.chain import NOTHING, Chain, Held, Source, broadcast, call, settle
 from selion.bag.strings import StringAccessor
 from selion.delayed import delayed
@@ -207,7 +207,21 @@ class Bag(_Lazy):
         "npartitions",
     )
 
-    def __init__(self, npartitions: int, label: str):
+    def __init__(self, dsk: dict, name: builtins.str, npartitions: int):
+        """The partitions ``(name, 0)``, ``(name, 1)``, … of a graph: tasks are tuples of a function and arguments.
+
+        Examples
+        --------
+        >>> import selion.bag as db
+        >>> graph = {("x", 0): (range, 3), ("x", 1): (list, "top"), "top": (range, 9, 10)}
+        >>> db.Bag(graph, "x", npartitions=2).compute()
+        [0, 1, 2, 9]
+        """
+        keys = [(name, at) for at in builtins.range(npartitions)]
+        self._begin(npartitions, name)
+        self._make = lambda: [call(settle, task, label=name) for task in graph.calls(dsk, keys)]
+
+    def _begin(self, npartitions: int, label: builtins.str) -> None:
         self.npartitions = npartitions
         self._label = label
         self._natives: list[Delayed] | None = None
@@ -217,14 +231,20 @@ class Bag(_Lazy):
         self._users: weakref.WeakSet = weakref.WeakSet()
 
     @classmethod
+    def _new(cls, npartitions: int, label: builtins.str) -> Bag:
+        bag = cls.__new__(cls)
+        bag._begin(npartitions, label)
+        return bag
+
+    @classmethod
     def _of_natives(cls, natives, label: str) -> Bag:
-        bag = cls(len(natives), label)
+        bag = cls._new(len(natives), label)
         bag._natives = list(natives)
         return bag
 
     @classmethod
     def _of_sources(cls, sources: list, label: str) -> Bag:
-        bag = cls(len(sources), label)
+        bag = cls._new(len(sources), label)
         bag._sources = sources
         bag._is_cheap = all(type(source) is Held and not isinstance(source.value, Source) for source in sources)
         return bag
@@ -232,7 +252,7 @@ class Bag(_Lazy):
     @classmethod
     def _later(cls, npartitions: int, make, label: str, *used: Bag) -> Bag:
         """The bag whose partitions are the calls that ``make`` makes."""
-        bag = cls(npartitions, label)
+        bag = cls._new(npartitions, label)
         bag._make = make
         for other in used:
             other._users.add(bag)
@@ -240,7 +260,7 @@ class Bag(_Lazy):
 
     def _then(self, step, *extras, label: str) -> Bag:
         """A step more for each partition. It gets the items, and for each of ``extras`` an argument."""
-        bag = Bag(self.npartitions, label)
+        bag = Bag._new(self.npartitions, label)
         bag._parent, bag._step, bag._extras = self, step, extras
         for used in (self, *[extra for extra in extras if isinstance(extra, Bag)]):
             used._users.add(bag)
@@ -1229,7 +1249,17 @@ def _arguments(args, kwargs) -> tuple[Bag, list, list]:
     return first, kinds, [argument for at, argument in enumerate(arguments) if at != places[0]]
 
 
-def to_textfiles(b: Bag, path, *args, **kwargs):
+def to_textfiles(
+    b: Bag,
+    path,
+    name_function=None,
+    compression: str | None = "infer",
+    encoding: str | None = "utf-8",
+    compute: bool = True,
+    storage_options: dict | None = None,
+    last_endline: bool = False,
+    **kwargs,
+):
     """Write each partition of a bag to a file. See `Bag.to_textfiles`.
 
     Examples
@@ -1239,4 +1269,4 @@ def to_textfiles(b: Bag, path, *args, **kwargs):
     ...     len(db.to_textfiles(db.from_sequence(["a", "b"]), folder))
     2
     """
-    return b.to_textfiles(path, *args, **kwargs)
+    return b.to_textfiles(path, name_function, compression, encoding, compute, storage_options, last_endline, **kwargs)
