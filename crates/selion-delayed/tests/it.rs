@@ -1,5 +1,7 @@
 //! Delayed values and arrays on one graph, against doing the same at once.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
