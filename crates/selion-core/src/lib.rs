@@ -19,6 +19,7 @@ mod order;
 mod scalar;
 mod source;
 mod value;
+mod window;
 
 pub use buffer::{Buffer, pool_retained_bytes};
 pub use bytes::format_bytes;
@@ -33,6 +34,7 @@ pub use order::order;
 pub use scalar::Scalar;
 pub use source::{ChunkSink, ChunkSource, Region, SourceError};
 pub use value::Value;
+pub use window::Window;
 
 /// Runs `$body` with `$T` standing for the Rust type of the elements of `$dtype`.
 ///

@@ -5,6 +5,7 @@
 //! * `convert`: other arguments (dtypes, chunks, operands);
 //! * `index`: NumPy's indices; `callback`: Python functions on blocks;
 //! * `draw`: drawings of chunks, and `explain()`;
+//! * `overlap`: blocks that overlap their neighbours;
 //! * `ops`: joins, shapes, products, sorts, counts;
 //! * `run`: computing, with signals looked after;
 //! * `source`: Python objects as storage; `settings`: `selion.config`; `errors`: which exception an error becomes.
@@ -17,6 +18,7 @@ mod draw;
 mod errors;
 mod index;
 mod ops;
+mod overlap;
 mod run;
 mod settings;
 mod source;
@@ -33,6 +35,7 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     index::register(m)?;
     draw::register(m)?;
     ops::register(m)?;
+    overlap::register(m)?;
     run::register(m)?;
     settings::register(m)
 }

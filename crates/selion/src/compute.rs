@@ -164,26 +164,39 @@ fn known_lengths(array: &Array, blocks: &[Chunk]) -> Chunks {
 /// # Errors
 /// As [`compute`]; [`Error::Array`] if shapes differ. What was written before an error stays; nothing says it is whole.
 pub fn store_with(targets: &[(Array, Arc<dyn ChunkSink>)], run: Run<'_>) -> Result<(), Error> {
-    let mut roots = Vec::with_capacity(targets.len());
-    for (array, sink) in targets {
-        if array.shape().as_slice() != sink.shape() {
-            return Err(selion_array::ArrayError::Value(format!(
-                "cannot store an array of shape {} in {} of shape {:?}",
-                array.chunks().shape_text(),
-                sink.location(),
-                sink.shape()
-            ))
-            .into());
-        }
-        let array = array.astype(sink.dtype())?;
-        let array = match sink.storage_chunks() {
-            Some(storage) => array.rechunk_to(aligned(array.chunks(), storage))?,
-            None => array,
-        };
-        roots.push(Root { array, sink: Some(Arc::clone(sink)) });
-    }
-    run(graph(&roots)?)?;
+    let root = |(array, sink): &(Array, Arc<dyn ChunkSink>)| {
+        Ok(Root { array: fitting(array, sink.as_ref())?, sink: Some(Arc::clone(sink)) })
+    };
+    run(graph(&targets.iter().map(root).collect::<Result<Vec<_>, Error>>()?)?)?;
     Ok(())
+}
+
+/// The array that writes its blocks to storage when it is computed, and that has no elements; or, if `keep`, the
+/// elements that were written.
+///
+/// # Errors
+/// [`Error::Array`] if shapes differ.
+pub fn stored(array: &Array, sink: &Arc<dyn ChunkSink>, keep: bool) -> Result<Array, Error> {
+    let written = fitting(array, sink.as_ref())?.written(Arc::clone(sink), keep);
+    Ok(if keep { written.rechunk_to(array.chunks().clone())? } else { written })
+}
+
+/// An array with the dtype of a sink, in blocks of which no two write to the same storage chunk.
+fn fitting(array: &Array, sink: &dyn ChunkSink) -> Result<Array, Error> {
+    if array.shape().as_slice() != sink.shape() {
+        return Err(selion_array::ArrayError::Value(format!(
+            "cannot store an array of shape {} in {} of shape {:?}",
+            array.chunks().shape_text(),
+            sink.location(),
+            sink.shape()
+        ))
+        .into());
+    }
+    let array = array.astype(sink.dtype())?;
+    Ok(match sink.storage_chunks() {
+        Some(storage) => array.rechunk_to(aligned(array.chunks(), storage))?,
+        None => array,
+    })
 }
 
 /// Blocks about as large as those of `chunks` whose borders are borders of storage chunks.

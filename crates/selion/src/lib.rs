@@ -14,7 +14,9 @@ mod error;
 mod ops;
 mod settings;
 
-pub use compute::{Run, compute, compute_chunk_sizes_with, compute_with, executor, explain, persist_with, store_with};
+pub use compute::{
+    Run, compute, compute_chunk_sizes_with, compute_with, executor, explain, persist_with, store_with, stored,
+};
 pub use error::Error;
 pub use ops::ArrayExt;
 pub use settings::{SETTINGS, Setting, SettingError, Settings, Value as SettingValue, parse_bytes, settings};

@@ -7,6 +7,7 @@ import numpy as np
 from selion.array import manipulation, reductions, ufuncs
 from selion.array.blockwise import per_block
 from selion.array.core import Array, asanyarray, asarray
+from selion.array.gufunc import apply_gufunc
 
 __all__ = ["corrcoef", "cov", "iscomplexobj"]
 
@@ -32,7 +33,7 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None) -> Array:
     return (centred @ ufuncs.conj(centred.T) / (m.shape[1] - ddof)).squeeze()
 
 
-def corrcoef(x, y=None, rowvar=True) -> Array:
+def corrcoef(x, y=None, rowvar=1) -> Array:
     """The correlation matrix of variables, one in each row."""
     from selion.array import diag
 
@@ -69,22 +70,19 @@ def dispatch_ufunc(numpy_ufunc, method, inputs, out, kwargs):
             return NotImplemented
     function = getattr(ufuncs, numpy_ufunc.__name__, None)
     where = kwargs.pop("where", True)
-    if where is not True:
-        raise NotImplementedError("the where argument of ufuncs is not implemented; use selion.array.where")
     if function is not None and numpy_ufunc.nout == 1:
         result = function(*inputs, **kwargs)
     elif numpy_ufunc is np.divmod:
         return ufuncs.floor_divide(*inputs), ufuncs.remainder(*inputs)
-    elif numpy_ufunc.nout == 1 and numpy_ufunc.signature is None:
-        result = per_block(numpy_ufunc, *(asarray(x) if isinstance(x, (list, tuple)) else x for x in inputs), **kwargs)
+    elif numpy_ufunc.signature is None:
+        inputs = [asarray(x) if isinstance(x, (list, tuple)) else x for x in inputs]
+        if numpy_ufunc.nout > 1:
+            signature = f"{','.join(['()'] * numpy_ufunc.nin)}->{','.join(['()'] * numpy_ufunc.nout)}"
+            return apply_gufunc(numpy_ufunc, signature, *inputs, **kwargs)
+        result = per_block(numpy_ufunc, *inputs, **kwargs)
     else:
         return NotImplemented
-    if out is None:
-        return result
-    if not isinstance(out, Array):
-        raise NotImplementedError("out= must be an array of selion")
-    out._native = result.astype(out.dtype)._native
-    return out
+    return ufuncs.finished(result, out, where)
 
 
 def dispatch_function(function, types, args, kwargs):
