@@ -339,6 +339,12 @@ class Array:
 
         return cumprod(self, axis, dtype, out, method)
 
+    def moment(self, order, axis=None, dtype=None, keepdims=False, ddof=0, split_every=None, out=None) -> Array:
+        """The central moment of an order. See `selion.array.moment`."""
+        from selion.array.reductions import moment
+
+        return moment(self, order, axis, dtype, keepdims, ddof, split_every, out)
+
     def topk(self, k, axis=-1, split_every=None) -> Array:
         """The ``k`` largest elements along an axis. See `selion.array.topk`."""
         from selion.array.sorting import topk

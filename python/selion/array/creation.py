@@ -49,7 +49,7 @@ def empty(shape, dtype=float, chunks="auto", name=None, **kwargs) -> Array:
     return zeros(shape, dtype, chunks)
 
 
-def arange(start=None, /, stop=None, step=1, *, chunks="auto", like=None, dtype=None, **kwargs) -> Array:
+def arange(start=None, /, stop=None, step=1, *, chunks="auto", like=None, dtype=None) -> Array:
     """Evenly spaced values in ``[start, stop)``.
 
     Examples

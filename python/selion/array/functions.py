@@ -17,20 +17,69 @@ def iscomplexobj(x) -> bool:
     return np.dtype(x.dtype).kind == "c"
 
 
-def cov(m, y=None, rowvar=True, bias=False, ddof=None) -> Array:
-    """The covariance matrix of variables, one in each row."""
+def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None) -> Array:
+    """The covariance matrix of variables, one in each row.
+
+    Parameters
+    ----------
+    m, y : array-like
+        Variables, with one axis or two.
+    rowvar : bool
+        Whether each row is a variable; else each column.
+    bias : bool
+        Whether to divide by the number of observations; else by one less.
+    ddof : int, optional
+        What to subtract from the number of observations, whatever ``bias``.
+    fweights, aweights : array-like, optional
+        How often observations occur, and how much they count.
+    dtype : dtype, optional
+        What to compute in; at least ``float64``.
+
+    Raises
+    ------
+    ValueError
+        If ``ddof`` is not an integer.
+    RuntimeError
+        If weights have not one axis, or another length than observations.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> da.cov(da.asarray([[0, 1, 2], [2, 1, 0]])).compute()
+    array([[ 1., -1.],
+           [-1.,  1.]])
+    """
     from selion.array import vstack
 
+    if ddof is not None and ddof != int(ddof):
+        raise ValueError("ddof must be integer")
     m = manipulation.atleast_2d(asanyarray(m))
     if not rowvar and m.shape[0] != 1:
         m = m.T
     if y is not None:
         y = manipulation.atleast_2d(asanyarray(y))
-        m = vstack([m, y if rowvar else y.T])
-    m = m.astype(np.result_type(m.dtype, np.float64))
+        m = vstack([m, y.T if not rowvar and y.shape[0] != 1 else y])
+    m = m.astype(np.result_type(m.dtype, np.float64) if dtype is None else dtype)
     ddof = (0 if bias else 1) if ddof is None else ddof
-    centred = m - reductions.mean(m, axis=1, keepdims=True)
-    return (centred @ ufuncs.conj(centred.T) / (m.shape[1] - ddof)).squeeze()
+    weights = None
+    for name, each in (("fweights", fweights), ("aweights", aweights)):
+        if each is not None:
+            each = asanyarray(each)
+            if each.ndim != 1:
+                raise RuntimeError(f"cannot handle multidimensional {name}")
+            if each.shape[0] != m.shape[1]:
+                raise RuntimeError(f"incompatible numbers of samples and {name}")
+            weights = each.astype(float) if weights is None else weights * each
+    if weights is None:
+        centred = m - reductions.mean(m, axis=1, keepdims=True)
+        return (centred @ ufuncs.conj(centred.T) / (m.shape[1] - ddof)).squeeze()
+    total = reductions.sum(weights)
+    centred = m - reductions.sum(m * weights, axis=1, keepdims=True) / total
+    if ddof == 0 or aweights is None:
+        count = total - ddof
+    else:
+        count = total - ddof * reductions.sum(weights * asanyarray(aweights)) / total
+    return (centred @ ufuncs.conj((centred * weights).T) / count).squeeze()
 
 
 def corrcoef(x, y=None, rowvar=1) -> Array:

@@ -125,9 +125,9 @@ def broadcast_arrays(*args, subok=False) -> tuple[Array, ...]:
 
 
 def _atleast(n):
-    def function(*arrays):
+    def function(*arys):
         results = []
-        for x in map(asanyarray, arrays):
+        for x in map(asanyarray, arys):
             if n == 3 and x.ndim == 2:
                 x = x[:, :, None]
             elif n == 3 and x.ndim == 1:

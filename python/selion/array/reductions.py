@@ -41,6 +41,7 @@ def _reduce(a, kind, axis, keepdims, split_every, out, dtype=None, ddof=0.0):
 
 
 def _make(kind, what, *, with_dtype=False, with_ddof=False):
+    """The function, which becomes a method of arrays too; Dask's methods of indices have keywords only."""
     if with_ddof:
 
         def function(a, axis=None, dtype=None, keepdims=False, ddof=0, split_every=None, out=None):
@@ -55,6 +56,13 @@ def _make(kind, what, *, with_dtype=False, with_ddof=False):
 
         def method(self, axis=None, dtype=None, keepdims=False, split_every=None, out=None):
             return _reduce(self, kind, axis, keepdims, split_every, out, dtype)
+    elif "arg" in kind:
+
+        def function(a, axis=None, keepdims=False, split_every=None, out=None):
+            return _reduce(a, kind, axis, keepdims, split_every, out)
+
+        def method(self, axis=None, *, keepdims=False, split_every=None, out=None):
+            return _reduce(self, kind, axis, keepdims, split_every, out)
     else:
 
         def function(a, axis=None, keepdims=False, split_every=None, out=None):
@@ -134,8 +142,6 @@ def moment(a, order, axis=None, dtype=None, keepdims=False, ddof=0, split_every=
     count = sum((a * 0 + 1).real, axis, **options)
     return into(out, sum(powers, axis, **options) / (count - ddof).astype(dtype))
 
-
-Array.moment = lambda self, *args, **kwargs: moment(self, *args, **kwargs)
 
 _SPLIT_EVERY = 16
 

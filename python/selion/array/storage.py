@@ -197,9 +197,6 @@ def to_zarr(
     compute=True,
     return_stored=False,
     mode="a",
-    *,
-    overwrite=False,
-    zarr_format=3,
     **zarr_array_kwargs,
 ):
     """Compute an array into a Zarr store.
@@ -222,6 +219,7 @@ def to_zarr(
     overwrite : bool
         As ``mode="w"``.
     zarr_format : {2, 3}
+        Of a new store; 3 by default.
 
     Raises
     ------
@@ -239,6 +237,8 @@ def to_zarr(
     ((2, 2, 2),)
     """
     arr = asanyarray(arr)
+    overwrite = zarr_array_kwargs.pop("overwrite", False) or mode == "w"
+    zarr_format = zarr_array_kwargs.pop("zarr_format", 3)
     if zarr_array_kwargs:
         raise NotImplementedError(f"to_zarr({next(iter(zarr_array_kwargs))}=...) is not implemented")
     if mode not in ("a", "w", "w-"):
@@ -251,7 +251,7 @@ def to_zarr(
     if region is not None:
         raise ValueError("Cannot use `region` keyword when url is not a `zarr.Array`.")
     folder = os.fspath(url)
-    _selion.create_zarr(arr._native, folder, component, overwrite or mode == "w", zarr_format)
+    _selion.create_zarr(arr._native, folder, component, overwrite, zarr_format)
     return store(arr, folder if component is None else os.path.join(folder, component), **options)
 
 
