@@ -431,7 +431,7 @@ pub fn map_overlap(
         array.check_overlaps(overlaps)?;
     }
     if options.align_arrays {
-        align_from_last(&mut inputs)?;
+        align_from_last(&mut inputs, options.allow_rechunk)?;
     }
     let extended = inputs.iter().map(|(array, overlaps)| array.overlap(overlaps, options.allow_rechunk));
     let extended: Vec<Array> = extended.collect::<Result<_>>()?;
@@ -499,8 +499,8 @@ impl Default for MapOverlap {
 }
 
 /// Rechunks the inputs to common blocks along axes with the same distance from the last one, with blocks that are long
-/// enough for the depths of all.
-fn align_from_last(inputs: &mut [(Array, Vec<Overlap>)]) -> Result<()> {
+/// enough for the depths of all if `long_enough`.
+fn align_from_last(inputs: &mut [(Array, Vec<Overlap>)], long_enough: bool) -> Result<()> {
     let ndim = inputs.iter().map(|(array, _)| array.ndim()).max().unwrap_or(0);
     for from_last in 0..ndim {
         let own = |array: &Array| array.ndim().checked_sub(from_last + 1);
@@ -520,7 +520,7 @@ fn align_from_last(inputs: &mut [(Array, Vec<Overlap>)]) -> Result<()> {
             return Err(ArrayError::Broadcast(shapes));
         }
         let mut common = common_division(&axes)?;
-        if common.is_known() {
+        if common.is_known() && long_enough {
             common = blocks_of_at_least(depth, &common)?;
         }
         for (array, _) in inputs.iter_mut() {

@@ -121,6 +121,9 @@ pub(crate) fn chunks_within(
         let spec = one_axis(value, &mut limit, previous.is_some())?;
         specs.resize(shape.len(), spec);
     }
+    if specs.is_empty() && shape.contains(&0) && shape.iter().all(|len| *len == 0) {
+        specs.resize(shape.len(), ChunkSpec::Size(-1));
+    }
     if specs.is_empty() && !shape.is_empty() {
         return Err(PyValueError::new_err("Chunks and shape must be of the same length/dimension"));
     }

@@ -54,7 +54,7 @@ def sample(func, args, kwargs, what, key="dtype"):
             return func(*map(_ones, args), **kwargs)
     except Exception as error:
         raise ValueError(
-            f"`{key}` inference failed in `{what}`.\n\nPlease specify the {key} explicitly using the `{key}` kwarg.\n\n"
+            f"`dtype` inference failed in `{what}`.\n\nPlease specify the dtype explicitly using the `{key}` kwarg.\n\n"
             f"Original error is below:\n------------------------\n{error!r}"
         ) from error
 

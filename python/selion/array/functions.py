@@ -53,12 +53,12 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
 
     if ddof is not None and ddof != int(ddof):
         raise ValueError("ddof must be integer")
-    m = manipulation.atleast_2d(asanyarray(m))
-    if not rowvar and m.shape[0] != 1:
-        m = m.T
-    if y is not None:
-        y = manipulation.atleast_2d(asanyarray(y))
-        m = vstack([m, y.T if not rowvar and y.shape[0] != 1 else y])
+
+    def rows(x):
+        x = asanyarray(x)
+        return x.T if not rowvar and x.ndim == 2 else manipulation.atleast_2d(x)
+
+    m = rows(m) if y is None else vstack([rows(m), rows(y)])
     m = m.astype(np.result_type(m.dtype, np.float64) if dtype is None else dtype)
     ddof = (0 if bias else 1) if ddof is None else ddof
     weights = None
@@ -72,7 +72,7 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
             weights = each.astype(float) if weights is None else weights * each
     if weights is None:
         centred = m - reductions.mean(m, axis=1, keepdims=True)
-        return (centred @ ufuncs.conj(centred.T) / (m.shape[1] - ddof)).squeeze()
+        return (centred @ ufuncs.conj(centred.T) / max(m.shape[1] - ddof, 0)).squeeze()
     total = reductions.sum(weights)
     centred = m - reductions.sum(m * weights, axis=1, keepdims=True) / total
     if ddof == 0 or aweights is None:
@@ -127,7 +127,7 @@ def dispatch_ufunc(numpy_ufunc, method, inputs, out, kwargs):
         inputs = [asarray(x) if isinstance(x, (list, tuple)) else x for x in inputs]
         if numpy_ufunc.nout > 1:
             signature = f"{','.join(['()'] * numpy_ufunc.nin)}->{','.join(['()'] * numpy_ufunc.nout)}"
-            return apply_gufunc(numpy_ufunc, signature, *inputs, **kwargs)
+            return apply_gufunc(numpy_ufunc, signature, *inputs, allow_rechunk=True, **kwargs)
         result = per_block(numpy_ufunc, *inputs, **kwargs)
     else:
         return NotImplemented

@@ -98,9 +98,10 @@ def take(a, indices, axis=0) -> Array:
     a = asanyarray(a)
     if axis is None:
         a, axis = a.ravel(), 0
-    indices = np.asarray(indices)
-    if axis < 0:
-        axis += a.ndim
+    indices = indices if isinstance(indices, Array) else np.asarray(indices)
+    if not -a.ndim <= axis < a.ndim:
+        raise np.exceptions.AxisError(axis, a.ndim)
+    axis %= a.ndim
     return a[(slice(None),) * axis + (indices,)]
 
 
@@ -114,6 +115,8 @@ def compress(condition, a, axis=None) -> Array:
     n = a.shape[axis]
     if isinstance(condition, Array):
         condition = condition.astype(bool)
+        if condition.shape[0] < n:
+            a = a[(slice(None),) * (axis % a.ndim) + (slice(condition.shape[0]),)]
     else:
         condition = np.asarray(condition, bool)
         if len(condition) > n:

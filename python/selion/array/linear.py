@@ -21,8 +21,20 @@ def _product(name):
 
 dot = _product("dot")
 matmul = _product("matmul")
-outer = _product("outer")
 vdot = _product("vdot")
+
+
+def outer(a, b) -> Array:
+    """The products of all pairs of elements, which are taken in C order.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> da.outer([1, 2], [3, 4]).compute()
+    array([[3, 4],
+           [6, 8]])
+    """
+    return Array(_selion.outer(asanyarray(a).ravel()._native, asanyarray(b).ravel()._native))
 
 
 def tensordot(lhs, rhs, axes=2) -> Array:

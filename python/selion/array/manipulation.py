@@ -69,6 +69,8 @@ def squeeze(a, axis=None) -> Array:
 
 def expand_dims(a, axis) -> Array:
     """With new axes of length 1 at the given places of the result."""
+    if axis is None:
+        raise TypeError("axis must be an integer or a tuple of integers")
     return Array(_selion.expand_dims(asanyarray(a)._native, axis))
 
 

@@ -106,7 +106,8 @@ class frompyfunc:
         dtypes = [np.asarray(x).dtype for x in found]
         signature = f"{','.join(['()'] * self.nin)}->{','.join(['()'] * self.nout)}"
         single = self.nout == 1
-        return apply_gufunc(self._ufunc, signature, *args, output_dtypes=dtypes[0] if single else dtypes)
+        dtypes = dtypes[0] if single else dtypes
+        return apply_gufunc(self._ufunc, signature, *args, output_dtypes=dtypes, allow_rechunk=True)
 
 
 def unravel_index(indices, shape, order="C") -> tuple[Array, ...]:
@@ -166,6 +167,8 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C") -> Array:
     ------
     ValueError
         If there are not as many coordinates as axes; when computed, for one that is out of bounds.
+    TypeError
+        For coordinates that are not integers.
 
     Examples
     --------
@@ -177,6 +180,8 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C") -> Array:
     parts = [asanyarray(x) for x in (multi_index if not np.isscalar(multi_index) else [multi_index])]
     if len(parts) != len(dims):
         raise ValueError(f"parameter multi_index must be a sequence of length {len(dims)}")
+    if any(x.dtype.kind not in "iu" for x in parts):
+        raise TypeError("only int indices permitted")
 
     def call(*blocks):
         return np.ravel_multi_index(blocks, dims, mode, order)

@@ -201,15 +201,16 @@ def bincount(x, weights=None, minlength=0, split_every=None) -> Array:
 
 def _edges(bins, range):
     """The edges of bins as the native layer takes them: a list, or (low, high, number)."""
-    if np.ndim(bins) == 0:
+    if not np.iterable(bins):
+        if np.shape(range) != (2,):
+            raise ValueError(f"range must be a pair of numbers for {bins} bins, not {range}")
+        if int(bins) != bins:
+            raise TypeError(f"`bins` must be an integer or a sequence, not {bins}")
         return (float(range[0]), float(range[1]), int(bins))
-    return np.asarray(bins, float).tolist()
-
-
-def _density(density, normed, name):
-    if normed is not None and normed is not False:
-        raise ValueError(f"The normed= keyword argument of {name} is gone; use density= instead")
-    return bool(density)
+    edges = np.asarray(bins)
+    if edges.ndim != 1:
+        raise ValueError("`bins` must be 1d, when an array")
+    return edges.astype(float).tolist()
 
 
 def histogram(a, bins=None, range=None, normed=False, weights=None, density=None) -> tuple[Array, Array]:
@@ -238,13 +239,14 @@ def histogram(a, bins=None, range=None, normed=False, weights=None, density=None
     >>> counts.compute(), edges.compute()
     (array([5, 5]), array([ 0.,  5., 10.]))
     """
-    if bins is None or (np.isscalar(bins) and range is None):
+    if normed:
+        raise ValueError("The normed= keyword argument is deprecated; use density= instead")
+    if bins is None or (not np.iterable(bins) and range is None):
         raise ValueError(
             "histogram requires either specifying bins as an iterable or specifying both a range and the number of bins"
         )
-    density = _density(density, normed, "histogram")
     weights = None if weights is None else asanyarray(weights)._native
-    counts, edges = _selion.histogram(asanyarray(a)._native, _edges(bins, range), weights, density)
+    counts, edges = _selion.histogram(asanyarray(a)._native, _edges(bins, range), weights, bool(density))
     return Array(counts), Array(edges)
 
 
@@ -261,8 +263,8 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
         The range of each axis.
     weights : array-like, optional
         What to add up in place of ones, one for each point.
-    density : bool
-        Whether to divide by the sum and by the volumes of the cells.
+    density, normed : bool
+        Whether to divide by the sum and by the volumes of the cells: two names of the same.
 
     Returns
     -------
@@ -284,7 +286,9 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
     array([[1., 0.],
            [1., 0.]])
     """
-    density = _density(density, normed, "histogramdd")
+    if normed is not None and density is not None:
+        raise TypeError("Cannot specify both 'normed' and 'density'")
+    density = bool(normed if density is None else density)
     if isinstance(sample, (Array, np.ndarray)):
         sample = asanyarray(sample)
         if sample.ndim != 2:
@@ -295,10 +299,10 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
     else:
         columns = [asanyarray(x) for x in sample]
     dims = len(columns)
-    bins = [bins] * dims if np.ndim(bins) == 0 else list(bins)
+    bins = list(bins) if np.iterable(bins) else [bins] * dims
     if len(bins) != dims:
         raise ValueError("The dimension of bins must be equal to the dimension of the sample.")
-    if range is None and any(np.ndim(each) == 0 for each in bins):
+    if range is None and not all(map(np.iterable, bins)):
         raise ValueError("ranges is required when bins is an integer or a sequence of integers")
     ranges = [None] * dims if range is None else list(range)
     if len(ranges) != dims:
@@ -328,7 +332,7 @@ def histogram2d(x, y, bins=10, range=None, normed=None, weights=None, density=No
     array([[1., 0.],
            [1., 0.]])
     """
-    if np.ndim(bins) == 0 or len(bins) != 2:
+    if not np.iterable(bins) or len(bins) != 2:
         bins = (bins, bins)
     counts, edges = histogramdd((x, y), bins, range, normed, weights, density)
     return counts, edges[0], edges[1]
