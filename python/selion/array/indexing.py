@@ -98,7 +98,7 @@ def take(a, indices, axis=0) -> Array:
     a = asanyarray(a)
     if axis is None:
         a, axis = a.ravel(), 0
-    indices = indices if isinstance(indices, Array) else np.asarray(indices)
+    indices = np.asarray(indices)
     if not -a.ndim <= axis < a.ndim:
         raise np.exceptions.AxisError(axis, a.ndim)
     axis %= a.ndim
@@ -112,6 +112,8 @@ def compress(condition, a, axis=None) -> Array:
         a, axis = a.ravel(), 0
     if np.ndim(condition) != 1:
         raise ValueError("Condition must be one dimensional")
+    if not -a.ndim <= axis < a.ndim:
+        raise np.exceptions.AxisError(axis, a.ndim)
     n = a.shape[axis]
     if isinstance(condition, Array):
         condition = condition.astype(bool)

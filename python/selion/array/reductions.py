@@ -37,7 +37,10 @@ def _reduce(a, kind, axis, keepdims, split_every, out, dtype=None, ddof=0.0):
     if dtype is not None:
         a = a.astype(dtype)
     split = np.max(list(split_every.values())) if isinstance(split_every, dict) else split_every or 0
-    return into(out, Array(a._native.reduce(kind, axis, bool(keepdims), float(ddof), int(split))))
+    if "arg" in kind and axis is not None and np.ndim(axis):
+        raise TypeError(f"axis must be either `None` or int, got '{axis}'")
+    result = Array(a._native.reduce(kind, axis, bool(keepdims), float(ddof), int(split)))
+    return into(out, result if dtype is None else result.astype(dtype))
 
 
 def _make(kind, what, *, with_dtype=False, with_ddof=False):

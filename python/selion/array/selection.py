@@ -303,6 +303,7 @@ def insert(arr, obj, values, axis) -> Array:
     arr, axis = _along(arr, axis)
     n = arr.shape[axis]
     places = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(obj)
+    places = places if places.size else places.astype(np.intp)
     values = asarray(values).astype(arr.dtype)
     count = places.size
     if count == 1:
