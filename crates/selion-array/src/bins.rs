@@ -35,8 +35,8 @@ impl Array {
     /// ```
     /// use selion_array::Array;
     /// use selion_core::DType;
-    /// let counts = Array::ones(&[9], DType::U8, None)?.bincount(None, 4)?;
-    /// assert_eq!((counts.shape().as_slice(), counts.dtype()), (&[4][..], DType::I64));
+    /// let counts = Array::ones(&[9], DType::U8, None)?.bincount(None, 256)?;
+    /// assert_eq!((counts.shape().as_slice(), counts.dtype()), (&[256][..], DType::I64));
     /// # Ok::<(), selion_array::ArrayError>(())
     /// ```
     pub fn bincount(&self, weights: Option<&Array>, minlength: usize) -> Result<Array> {
