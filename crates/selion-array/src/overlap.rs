@@ -482,7 +482,7 @@ fn untrimmed(
 /// How [`map_overlap`] goes about it.
 #[derive(Clone, Debug)]
 pub struct MapOverlap {
-    /// Whether what was put around the blocks is taken away from the results.
+    /// Whether what was put around the blocks is taken away from the results. If not, the function does so.
     pub trim: bool,
     /// Whether inputs are rechunked to common blocks.
     pub align_arrays: bool,
