@@ -134,19 +134,10 @@ pub fn blockwise_with(
         return Err(ArrayError::Value(format!("Unknown dimension {unknown:?}")));
     }
 
-    let mut arrays = Vec::with_capacity(inputs.len());
-    for (array, labels) in inputs {
-        if !options.align_arrays {
-            arrays.push(array.clone());
-            continue;
-        }
-        let axes = array.chunks().axes().iter().zip(labels).map(|(own, label)| match division(*label) {
-            _ if !own.is_known() => own.clone(),
-            Some(common) if own.len() != 1 || common.len() == 1 => common.clone(),
-            _ => AxisChunks::new(vec![1]),
-        });
-        arrays.push(array.rechunk_to(Chunks::new(axes.collect::<Vec<_>>()))?);
-    }
+    let arrays = match options.align_arrays {
+        true => in_common_blocks(inputs, &labelled)?,
+        false => inputs.iter().map(|(array, _)| array.clone()).collect(),
+    };
 
     let mut axes = Vec::with_capacity(out_labels.len());
     for (k, label) in out_labels.iter().enumerate() {
@@ -200,8 +191,48 @@ pub fn blockwise(
     blockwise_with(function, labels, inputs, dtype, &options)
 }
 
+/// The blocks along each label.
+pub type Labelled = Vec<(usize, AxisChunks)>;
+
+/// Rechunks arrays to common blocks along axes with the same label. Returns the blocks along each label, in the order in
+/// which they first come, and the arrays.
+///
+/// # Errors
+/// [`ArrayError::Value`] for a label whose axes have different lengths; [`ArrayError::Chunks`] for unknown lengths in
+/// different numbers of blocks.
+///
+/// # Examples
+/// ```
+/// use selion_array::{Array, Chunks, unify_chunks};
+/// use selion_core::DType;
+/// let x = Array::ones(&[4], DType::F64, Some(Chunks::regular(&[4], &[2])))?;
+/// let y = Array::ones(&[4], DType::F64, Some(Chunks::regular(&[4], &[3])))?;
+/// let (chunks, arrays) = unify_chunks(&[(x, vec![0]), (y, vec![0])])?;
+/// assert_eq!(chunks[0].1.lens(), [2, 1, 1]);
+/// assert_eq!(arrays[0].chunks(), arrays[1].chunks());
+/// # Ok::<(), selion_array::ArrayError>(())
+/// ```
+pub fn unify_chunks(inputs: &[(Array, Vec<usize>)]) -> Result<(Labelled, Vec<Array>)> {
+    let labelled = labels_of(inputs, true)?;
+    let arrays = in_common_blocks(inputs, &labelled)?;
+    Ok((labelled, arrays))
+}
+
+fn in_common_blocks(inputs: &[(Array, Vec<usize>)], labelled: &[(usize, AxisChunks)]) -> Result<Vec<Array>> {
+    let division = |label: usize| labelled.iter().find(|(known, _)| *known == label).map(|(_, axis)| axis);
+    let aligned = |(array, labels): &(Array, Vec<usize>)| {
+        let axes = array.chunks().axes().iter().zip(labels).map(|(own, label)| match division(*label) {
+            _ if !own.is_known() => own.clone(),
+            Some(common) if own.len() != 1 || common.len() == 1 => common.clone(),
+            _ => AxisChunks::new(vec![1]),
+        });
+        array.rechunk_to(Chunks::new(axes.collect::<Vec<_>>()))
+    };
+    inputs.iter().map(aligned).collect()
+}
+
 /// The blocks along each label of the inputs.
-fn labels_of(inputs: &[(Array, Vec<usize>)], align: bool) -> Result<Vec<(usize, AxisChunks)>> {
+fn labels_of(inputs: &[(Array, Vec<usize>)], align: bool) -> Result<Labelled> {
     let mut labelled: Vec<(usize, Vec<&AxisChunks>)> = Vec::new();
     for (array, labels) in inputs {
         for (label, axis) in labels.iter().zip(array.chunks().axes()) {

@@ -25,6 +25,7 @@ mod indexing;
 mod join;
 mod lower;
 mod manipulate;
+mod merge;
 mod nonzero;
 mod operators;
 mod optimize;
@@ -39,10 +40,11 @@ mod sorting;
 mod take;
 mod view;
 mod whole;
+mod written;
 
 pub use blockwise::{
-    AdjustChunks, BlockFunction, BlockInfo, BlockLens, BlockwiseOptions, MapBlocks, blockwise, blockwise_with,
-    map_blocks,
+    AdjustChunks, BlockFunction, BlockInfo, BlockLens, BlockwiseOptions, Labelled, MapBlocks, blockwise,
+    blockwise_with, map_blocks, unify_chunks,
 };
 pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normalize_chunks, slice_division};
 pub use contract::tensordot;
@@ -57,6 +59,7 @@ pub use gufunc::{CoreDimensions, GufuncOutput, apply_along_axis, apply_gufunc, p
 pub use indexing::Index;
 pub use join::Nested;
 pub use lower::{LowerOptions, Lowering, Root, lower};
+pub use merge::MergeBlocks;
 pub use optimize::optimize;
 pub use overlap::{Boundary, MapOverlap, Overlap, map_overlap};
 pub use pad::PadMode;

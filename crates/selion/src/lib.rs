@@ -16,6 +16,7 @@ mod settings;
 
 pub use compute::{
     Collection, Run, compute, compute_chunk_sizes_with, compute_with, executor, explain, persist_with, store_with,
+    stored,
 };
 pub use error::Error;
 pub use ops::ArrayExt;
