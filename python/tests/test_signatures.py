@@ -15,7 +15,6 @@ LINES = (Path(__file__).parent / "dask_signatures.txt").read_text().splitlines()
 # Names that are not there yet.
 MISSING = {
     "array.Array.to_dask_dataframe",
-    "array.Array.visualize",
     "array.optimize",
     "array.register_chunk_type",
 }

@@ -442,7 +442,7 @@ mod tests {
             "Cannot cast array data from dtype('float64') to dtype('int64') according to the rule 'safe'"
         );
         let edges = Array::from_chunk(Chunk::from_values(&[3], &[1.0, 3.0, 2.0]), None).unwrap();
-        let error = try_evaluate(&x.digitize(&edges, false).unwrap()).unwrap_err();
+        let error = try_evaluate(&x.digitize(&edges, false).unwrap(), crate::LowerOptions::default()).unwrap_err();
         assert_eq!(error.to_string(), "bins must be monotonically increasing or decreasing");
     }
 }

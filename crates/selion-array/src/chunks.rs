@@ -168,6 +168,12 @@ impl Chunks {
         self.axes.iter().all(AxisChunks::is_known)
     }
 
+    /// The coordinates of block number `index` for people to read: `(0, 1)`, or `0` along a single axis.
+    pub(crate) fn place(&self, index: usize) -> String {
+        let at: Vec<String> = self.coordinates(index).iter().map(usize::to_string).collect();
+        if at.len() > 1 { format!("({})", at.join(", ")) } else { at.concat() }
+    }
+
     /// The coordinates of block number `index`, in C order.
     pub fn coordinates(&self, mut index: usize) -> Dims {
         let mut at: Dims = SmallVec::from_elem(0, self.ndim());

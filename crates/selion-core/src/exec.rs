@@ -51,6 +51,11 @@ pub trait Body: Send + Sync {
         name.rsplit_once('-').map_or(name, |(label, _)| label)
     }
 
+    /// Which block of its array block `index` is, such as `(0, 1)`; empty if that says nothing.
+    fn place(&self, _index: usize) -> String {
+        String::new()
+    }
+
     /// In which surroundings block `index` is best run.
     fn enclosure(&self, _index: usize) -> Option<&'static dyn Enclosure> {
         None

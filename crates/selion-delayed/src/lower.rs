@@ -122,14 +122,14 @@ pub fn promises(roots: &[Root]) -> Vec<Arc<Promise>> {
 
 /// The graph that computes the roots. Its wanted values are, for each root in turn, its blocks in C order, or its value.
 ///
-/// Arrays are optimised here; `fold` says whether constants are computed meanwhile.
+/// Arrays are optimised here, unless nothing is to be fused; `fold` says whether constants are computed meanwhile.
 ///
 /// # Errors
 /// As [`selion_array::lower`]; [`selion_array::ArrayError::Value`] if a promise is not kept (see [`promises`]).
 pub fn lower(roots: &[Root], fold: bool, options: LowerOptions) -> Result<Graph> {
     let needed = Needed::of(roots);
-    let arrays: HashMap<NodeId, Array> =
-        needed.arrays.iter().map(Array::id).zip(optimize(&needed.arrays, fold)).collect();
+    let rewritten = if options.fuse { optimize(&needed.arrays, fold) } else { needed.arrays.clone() };
+    let arrays: HashMap<NodeId, Array> = needed.arrays.iter().map(Array::id).zip(rewritten).collect();
     let depth = arrays.values().map(Array::depth).chain(needed.delayed.iter().map(Delayed::depth)).max().unwrap_or(0);
 
     let mut lowering = Lowering::new(options);

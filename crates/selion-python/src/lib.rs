@@ -8,6 +8,7 @@
 //! * `draw`: drawings of chunks, and `explain()`;
 //! * `overlap`: blocks that overlap their neighbours;
 //! * `ops`: joins, shapes, products, sorts, counts;
+//! * `picture`: pictures of graphs;
 //! * `run`: computing, with signals looked after;
 //! * `source`: Python objects as storage; `settings`: `selion.config`; `errors`: which exception an error becomes.
 
@@ -21,6 +22,7 @@ mod errors;
 mod index;
 mod ops;
 mod overlap;
+mod picture;
 mod run;
 mod settings;
 mod source;
@@ -38,6 +40,7 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     index::register(m)?;
     draw::register(m)?;
     ops::register(m)?;
+    picture::register(m)?;
     overlap::register(m)?;
     run::register(m)?;
     settings::register(m)

@@ -45,6 +45,15 @@ pub enum Collection {
     Delayed(Delayed),
 }
 
+impl Collection {
+    fn root(&self) -> Root {
+        match self {
+            Collection::Array(array) => array_root(array, None),
+            Collection::Delayed(delayed) => Root::Delayed(delayed.clone()),
+        }
+    }
+}
+
 /// The threads on which everything runs that names no other executor, as the settings say: made when first needed, and
 /// anew when a setting that concerns it has changed.
 ///
@@ -111,14 +120,20 @@ fn chunk(value: Value, array: &Array) -> Result<Chunk, Error> {
 fn graph(roots: &[Root]) -> Result<Graph, Error> {
     let fold = settings()?.flag("optimize.fold").unwrap_or(true);
     let budget = executor()?.memory_limit();
-    Ok(lower(roots, fold, LowerOptions { keep_bytes: budget / 8 })?)
+    Ok(lower(roots, fold, LowerOptions { keep_bytes: budget / 8, ..LowerOptions::default() })?)
 }
 
 /// Waits for what the roots need of others, then runs their graph.
 fn run_roots(roots: &[Root], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
+    wait_for_others(roots, &mut || run.go_on())?;
+    Ok(run.run(graph(roots)?)?)
+}
+
+/// Waits for what is being computed and the roots need, as long as `go_on` says so.
+fn wait_for_others(roots: &[Root], go_on: &mut dyn FnMut() -> bool) -> Result<(), Error> {
     for promise in promises(roots) {
         while !promise.wait(ASK_EVERY) {
-            if !run.go_on() {
+            if !go_on() {
                 return Err(ExecError::Cancelled.into());
             }
         }
@@ -126,7 +141,20 @@ fn run_roots(roots: &[Root], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
             return Err(ExecError::Before(Arc::clone(error)).into());
         }
     }
-    Ok(run.run(graph(roots)?)?)
+    Ok(())
+}
+
+/// The graph that computes collections, for looking at: as it will run, or with tasks of its own for every operation.
+///
+/// # Errors
+/// As [`compute`], for collections that cannot be computed.
+pub fn graph_of(collections: &[Collection], optimized: bool) -> Result<Graph, Error> {
+    let roots: Vec<Root> = collections.iter().map(Collection::root).collect();
+    wait_for_others(&roots, &mut || true)?;
+    if optimized {
+        return graph(&roots);
+    }
+    Ok(lower(&roots, false, LowerOptions { fuse: false, ..LowerOptions::default() })?)
 }
 
 fn array_root(array: &Array, sink: Option<Arc<dyn ChunkSink>>) -> Root {
@@ -141,7 +169,7 @@ fn array_root(array: &Array, sink: Option<Arc<dyn ChunkSink>>) -> Root {
 pub fn explain(arrays: &[Array]) -> Result<String, Error> {
     let fold = settings()?.flag("optimize.fold").unwrap_or(true);
     let keep_bytes = executor()?.memory_limit() / 8;
-    Ok(selion_array::explain(arrays, fold, LowerOptions { keep_bytes })?)
+    Ok(selion_array::explain(arrays, fold, LowerOptions { keep_bytes, ..LowerOptions::default() })?)
 }
 
 /// Computes collections, sharing what they have in common, with any executor. The value of an array is a chunk.
@@ -193,13 +221,7 @@ pub fn persist_with(
     cancel: &CancelToken,
     observer: Arc<dyn Observer>,
 ) -> Result<Vec<Collection>, Error> {
-    let roots: Vec<Root> = collections
-        .iter()
-        .map(|collection| match collection {
-            Collection::Array(array) => array_root(array, None),
-            Collection::Delayed(delayed) => Root::Delayed(delayed.clone()),
-        })
-        .collect();
+    let roots: Vec<Root> = collections.iter().map(Collection::root).collect();
     let ready = promises(&roots).iter().all(|promise| promise.get().is_some());
     let graph = if ready { Some(graph(&roots)?) } else { None };
     let mut given: Vec<(Arc<Promise>, usize)> = Vec::with_capacity(collections.len());

@@ -12,14 +12,16 @@
 mod compute;
 mod error;
 mod ops;
+mod picture;
 mod settings;
 
 pub use compute::{
-    Collection, Run, compute, compute_chunk_sizes_with, compute_with, executor, explain, persist_with, store_with,
-    stored,
+    Collection, Run, compute, compute_chunk_sizes_with, compute_with, executor, explain, graph_of, persist_with,
+    store_with, stored,
 };
 pub use error::Error;
 pub use ops::ArrayExt;
+pub use picture::{PictureOptions, picture};
 pub use settings::{SETTINGS, Setting, SettingError, Settings, Value as SettingValue, parse_bytes, settings};
 
 pub use selion_array as array;

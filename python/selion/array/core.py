@@ -10,6 +10,7 @@ import numpy as np
 
 from selion import _selion
 from selion._base import compute, persist
+from selion._visualize import visualize
 from selion.array import _html
 
 
@@ -174,6 +175,10 @@ class Array:
     def persist(self, **kwargs) -> Array:
         """The same array with its elements computed and kept in memory, block by block. See `selion.persist`."""
         return persist(self, traverse=False, **kwargs)[0]
+
+    def visualize(self, filename="mydask", format=None, optimize_graph=False, **kwargs):
+        """Draw what computing the array will do. See `selion.visualize`."""
+        return visualize(self, filename=filename, format=format, optimize_graph=optimize_graph, **kwargs)
 
     def to_delayed(self, optimize_graph: bool = True) -> np.ndarray:
         """The blocks as delayed values, each a NumPy array when computed.
