@@ -14,13 +14,15 @@ use super::{crossing, place};
 const BOX_MIN: Point = (54.0, 36.0);
 const CIRCLE_MIN: f64 = 36.0;
 const BOX_PADDING: Point = (16.0, 8.0);
-const CIRCLE_PADDING: f64 = 4.0;
+const CIRCLE_PADDING: f64 = 5.0;
 /// Between layers; more where edges would lie flat otherwise: a part of how far they lead to the side.
 const LAYER_GAP: f64 = 36.0;
 const LAYER_GAP_MAX: f64 = 300.0;
 const STEEPNESS: f64 = 1.0 / 7.0;
 /// Between an edge that passes a node and the node.
 const PASSING_GAP: f64 = 7.0;
+/// The part of the side of a box at which edges are attached.
+const FACE: f64 = 0.85;
 /// Between components.
 const COMPONENT_GAP: f64 = 24.0;
 /// Components are put in one row up to this width, and beyond it in rows that give a picture this much wider than high.
@@ -165,12 +167,12 @@ impl Component {
         let mut component =
             Component { members, routes: ids.into_iter().zip(routes).collect(), size: (0.0, 0.0), offset: (0.0, 0.0) };
 
-        // The least corner goes to the origin; curves lie within their control points.
+        // The least corner goes to the origin.
         let corners = |outline: &Outline| {
             let (middle, half) = (outline.middle, outline.half);
             [(middle.0 - half.0, middle.1 - half.1), (middle.0 + half.0, middle.1 + half.1)]
         };
-        let points = outlines.iter().flat_map(corners).chain(component.routes.iter().flat_map(|(_, r)| r.points()));
+        let points = outlines.iter().flat_map(corners).chain(component.routes.iter().flat_map(|(_, r)| r.outline()));
         let (mut least, mut most) = ((f64::INFINITY, f64::INFINITY), (f64::NEG_INFINITY, f64::NEG_INFINITY));
         for (x, y) in points {
             least = (least.0.min(x), least.1.min(y));
@@ -225,16 +227,23 @@ fn draw(outlines: &mut [Outline], edges: &[(u32, u32)]) -> Vec<Route> {
         let right = layer.get(pos + 1).map_or(f64::INFINITY, |after| limit(vertex, *after));
         Gap { y, left, right }
     };
+    // Edges leave and reach boxes by the side that faces the other layer, and circles from wherever there is space.
+    let face = |node: u32, y: f64| {
+        let Gap { left, right, .. } = gap(node, y);
+        let Outline { shape, middle, half } = outlines[node as usize];
+        let half = if shape == Shape::Box { half.0 * FACE } else { f64::INFINITY };
+        Gap { y, left: left.max(middle.0 - half), right: right.min(middle.0 + half) }
+    };
     let mut gaps = Vec::new();
     let mut routes = Vec::with_capacity(edges.len());
     for (&(from, to), passing) in edges.iter().zip(&layered.passing) {
         let band = |vertex: u32| bands[layered.rank[vertex as usize] as usize];
         gaps.clear();
-        gaps.push(gap(from, band(from).1));
+        gaps.push(face(from, band(from).1));
         for dummy in passing.clone().into_iter().flatten() {
             gaps.extend([gap(dummy, band(dummy).0), gap(dummy, band(dummy).1)]);
         }
-        gaps.push(gap(to, band(to).0));
+        gaps.push(face(to, band(to).0));
         routes.push(route(outlines[from as usize], outlines[to as usize], &gaps));
     }
     routes

@@ -33,8 +33,12 @@ impl Route {
         [&mut self.start, &mut self.tip].into_iter().chain(self.curves.iter_mut().flatten())
     }
 
-    pub(super) fn points(&self) -> impl Iterator<Item = Point> {
-        [self.start, self.tip].into_iter().chain(self.curves.iter().flatten().copied())
+    /// Places on the curves, close enough to each other to tell how much space they take.
+    pub(super) fn outline(&self) -> impl Iterator<Item = Point> {
+        let starts = [self.start].into_iter().chain(self.curves.iter().map(|curve| curve[2]));
+        let curves = starts.zip(&self.curves).map(|(start, [a, b, c])| [start, *a, *b, *c]);
+        let places = curves.flat_map(|curve| (0..8).map(move |eighth| split(&curve, f64::from(eighth) / 8.0).1[0]));
+        places.chain([self.tip])
     }
 
     /// The corners of the arrow's base.
