@@ -130,3 +130,44 @@ fn merged(mut nodes: Vec<Option<Node>>, edges: &[(u32, u32)], into: &[u32]) -> G
     let edges = edges.filter(|(from, to, circle)| from != to || *circle).map(|(from, to, _)| (from, to));
     GraphPicture { nodes: kept, edges: edges.filter(|edge| seen.insert(*edge)).collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_stay_boxes_and_tasks_with_two_outputs_become_one_circle() {
+        let nodes =
+            vec![Node::boxed("x"), Node::circle("split"), Node::boxed("0"), Node::boxed("1"), Node::circle("add")];
+        let picture = GraphPicture { nodes, edges: vec![(0, 1), (1, 2), (1, 3), (2, 4), (3, 4)] }.collapse_outputs();
+        assert_eq!(picture.nodes.len(), 3);
+        assert_eq!(picture.edges, [(0, 1), (1, 2)]);
+    }
+
+    #[test]
+    fn chains_end_where_something_joins_or_branches() {
+        let nodes = ["a", "b", "c", "d", "e", "f"].map(Node::circle).to_vec();
+        let edges = vec![(0, 1), (1, 2), (5, 2), (2, 3), (3, 4)];
+        let picture = GraphPicture { nodes, edges }.collapse_chains();
+        let labels: Vec<&str> = picture.nodes.iter().map(|node| &node.label[..]).collect();
+        assert_eq!(labels, ["a\nb", "c\nd\ne", "f"]);
+        assert_eq!(picture.edges, [(0, 1), (2, 1)]);
+    }
+
+    #[test]
+    fn the_middle_of_a_long_chain_is_left_out() {
+        let nodes: Vec<Node> = (0..100).map(|k| Node::circle(format!("f{k}"))).collect();
+        let edges = (0..99).map(|k| (k, k + 1)).collect();
+        let picture = GraphPicture { nodes, edges }.collapse_chains();
+        assert_eq!(picture.nodes[0].label, "f0\nf1\nf2\n… 95 more …\nf98\nf99");
+        assert_eq!(picture.nodes[0].tooltip.lines().count(), 40);
+    }
+
+    #[test]
+    fn errors_are_left_to_the_layout() {
+        let picture = GraphPicture { nodes: vec![Node::circle("a")], edges: vec![(0, 7), (0, 0)] };
+        for picture in [picture.clone().collapse_outputs(), picture.collapse_chains()] {
+            assert!(crate::layout(&picture, &crate::Options::default()).is_err());
+        }
+    }
+}

@@ -12,8 +12,8 @@ use super::layers::{Layered, Lists};
 const PATIENCE: usize = 4;
 /// Sweeps at most, where the graph is small enough for [`WORK_MAX`].
 const SWEEPS_MAX: usize = 24;
-/// Vertices and segments that all sweeps together may visit.
-const WORK_MAX: usize = 20_000_000;
+/// Vertices and segments that all sweeps together may visit: seconds on any machine.
+const WORK_MAX: usize = 4_000_000;
 /// Passes of exchanges over one layer.
 const PASSES_MAX: usize = 8;
 
@@ -22,14 +22,23 @@ pub(super) fn reduce(layered: &mut Layered) {
     // Depth-first from the results, and from the inputs: trees come out without crossings.
     let from_results = depth_first(layered, true);
     let from_inputs = depth_first(layered, false);
-    let sweeps = (WORK_MAX / layered.size().max(1)).clamp(2, SWEEPS_MAX);
+    let sweeps = WORK_MAX / layered.size().max(1);
+    let mut starts = vec![from_results, from_inputs];
+    if sweeps < 2 * SWEEPS_MAX {
+        // There is time for the better of the two.
+        starts.sort_by_cached_key(|start| {
+            layered.set_order(start.clone());
+            count(layered)
+        });
+        starts.truncate(1);
+    }
     let mut best: Option<(u64, Vec<Vec<u32>>)> = None;
-    for start in [from_results, from_inputs] {
+    for start in starts {
         if best.as_ref().is_some_and(|(crossings, _)| *crossings == 0) {
             break;
         }
         layered.set_order(start);
-        let (crossings, order) = improve(layered, sweeps);
+        let (crossings, order) = improve(layered, sweeps.clamp(2, SWEEPS_MAX));
         if best.as_ref().is_none_or(|(least, _)| crossings < *least) {
             best = Some((crossings, order));
         }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// A component may have this many dummies for each node and edge, and [`DUMMIES_MIN`] in any case. Edges that pass the
 /// most layers go without where that is too few, so that no graph grows beyond this.
-const DUMMIES_PER_PART: usize = 8;
+const DUMMIES_PER_PART: usize = 4;
 const DUMMIES_MIN: usize = 20_000;
 
 /// Vertices that are listed for each vertex, one list after the other.

@@ -14,13 +14,15 @@ use super::{crossing, place};
 const BOX_MIN: Point = (54.0, 36.0);
 const CIRCLE_MIN: f64 = 36.0;
 const BOX_PADDING: Point = (16.0, 8.0);
-const CIRCLE_PADDING: f64 = 4.0;
+const CIRCLE_PADDING: f64 = 5.0;
 /// Between layers; more where edges would lie flat otherwise: a part of how far they lead to the side.
 const LAYER_GAP: f64 = 36.0;
 const LAYER_GAP_MAX: f64 = 300.0;
 const STEEPNESS: f64 = 1.0 / 7.0;
 /// Between an edge that passes a node and the node.
 const PASSING_GAP: f64 = 7.0;
+/// The part of the side of a box at which edges are attached.
+const FACE: f64 = 0.85;
 /// Between components.
 const COMPONENT_GAP: f64 = 24.0;
 /// Components are put in one row up to this width, and beyond it in rows that give a picture this much wider than high.
@@ -165,12 +167,12 @@ impl Component {
         let mut component =
             Component { members, routes: ids.into_iter().zip(routes).collect(), size: (0.0, 0.0), offset: (0.0, 0.0) };
 
-        // The least corner goes to the origin; curves lie within their control points.
+        // The least corner goes to the origin.
         let corners = |outline: &Outline| {
             let (middle, half) = (outline.middle, outline.half);
             [(middle.0 - half.0, middle.1 - half.1), (middle.0 + half.0, middle.1 + half.1)]
         };
-        let points = outlines.iter().flat_map(corners).chain(component.routes.iter().flat_map(|(_, r)| r.points()));
+        let points = outlines.iter().flat_map(corners).chain(component.routes.iter().flat_map(|(_, r)| r.outline()));
         let (mut least, mut most) = ((f64::INFINITY, f64::INFINITY), (f64::NEG_INFINITY, f64::NEG_INFINITY));
         for (x, y) in points {
             least = (least.0.min(x), least.1.min(y));
@@ -225,16 +227,23 @@ fn draw(outlines: &mut [Outline], edges: &[(u32, u32)]) -> Vec<Route> {
         let right = layer.get(pos + 1).map_or(f64::INFINITY, |after| limit(vertex, *after));
         Gap { y, left, right }
     };
+    // Edges leave and reach boxes by the side that faces the other layer, and circles from wherever there is space.
+    let face = |node: u32, y: f64| {
+        let Gap { left, right, .. } = gap(node, y);
+        let Outline { shape, middle, half } = outlines[node as usize];
+        let half = if shape == Shape::Box { half.0 * FACE } else { f64::INFINITY };
+        Gap { y, left: left.max(middle.0 - half), right: right.min(middle.0 + half) }
+    };
     let mut gaps = Vec::new();
     let mut routes = Vec::with_capacity(edges.len());
     for (&(from, to), passing) in edges.iter().zip(&layered.passing) {
         let band = |vertex: u32| bands[layered.rank[vertex as usize] as usize];
         gaps.clear();
-        gaps.push(gap(from, band(from).1));
+        gaps.push(face(from, band(from).1));
         for dummy in passing.clone().into_iter().flatten() {
             gaps.extend([gap(dummy, band(dummy).0), gap(dummy, band(dummy).1)]);
         }
-        gaps.push(gap(to, band(to).0));
+        gaps.push(face(to, band(to).0));
         routes.push(route(outlines[from as usize], outlines[to as usize], &gaps));
     }
     routes
@@ -287,4 +296,147 @@ fn arrange(components: &mut [Component], rankdir: RankDir) -> Point {
         start = end;
     }
     turn((width + 2.0 * MARGIN, (top - COMPONENT_GAP).max(0.0) + 2.0 * MARGIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn circles(nodes: usize, edges: Vec<(u32, u32)>) -> GraphPicture {
+        GraphPicture { nodes: vec![Node::circle("f"); nodes], edges }
+    }
+
+    fn random_picture() -> impl Strategy<Value = (GraphPicture, Options)> {
+        let dirs = [RankDir::TopBottom, RankDir::BottomTop, RankDir::LeftRight, RankDir::RightLeft];
+        let labels = prop_oneof!["[a-z_]{0,12}", Just("(0, 1)".to_owned()), Just("one\ntwo".to_owned())];
+        let node = (any::<bool>(), labels)
+            .prop_map(|(circle, label)| if circle { Node::circle(label) } else { Node::boxed(label) });
+        let nodes = proptest::collection::vec(node, 1..40);
+        (nodes, proptest::collection::vec((any::<u32>(), any::<u32>()), 0..80), 0..4usize).prop_map(
+            move |(nodes, edges, dir)| {
+                let count = nodes.len() as u32;
+                // From any node to any other, in an order that is not that of their numbers.
+                let rank = |node: u32| (node * 7 + 3) % count.max(1) * 64 + node;
+                let edges = edges.into_iter().map(|(a, b)| (a % count, b % count)).filter(|(a, b)| rank(*a) < rank(*b));
+                let options = Options { rankdir: dirs[dir], ..Options::default() };
+                (GraphPicture { edges: edges.collect(), nodes }, options)
+            },
+        )
+    }
+
+    /// How far along the flow of data a place is.
+    fn along((x, y): Point, rankdir: RankDir) -> f64 {
+        match rankdir {
+            RankDir::TopBottom => y,
+            RankDir::BottomTop => -y,
+            RankDir::LeftRight => x,
+            RankDir::RightLeft => -x,
+        }
+    }
+
+    fn assert_nothing_overlaps(drawing: &Drawing) {
+        let apart = |a: &Outline, b: &Outline| {
+            let (dx, dy) = ((a.middle.0 - b.middle.0).abs(), (a.middle.1 - b.middle.1).abs());
+            dx > a.half.0 + b.half.0 + NODES_APART || dy > a.half.1 + b.half.1 + NODES_APART
+        };
+        for (k, a) in drawing.nodes.iter().enumerate() {
+            for b in &drawing.nodes[..k] {
+                assert!(apart(&a.outline, &b.outline), "{a:?} touches {b:?}");
+            }
+        }
+    }
+
+    const NODES_APART: f64 = 17.0;
+
+    proptest! {
+        #[test]
+        fn data_flows_one_way_nothing_overlaps_and_all_is_within_the_picture((picture, options) in random_picture()) {
+            let drawing = layout(&picture, &options).unwrap();
+            for (from, to) in &picture.edges {
+                let [from, to] = [from, to].map(|node| along(drawing.nodes[*node as usize].outline.middle, options.rankdir));
+                prop_assert!(from + 36.0 < to);
+            }
+            assert_nothing_overlaps(&drawing);
+            let within = |(x, y): Point| x >= 0.0 && y >= 0.0 && x <= drawing.width && y <= drawing.height;
+            for node in &drawing.nodes {
+                let Outline { middle: (x, y), half, .. } = node.outline;
+                prop_assert!(within((x - half.0, y - half.1)) && within((x + half.0, y + half.1)));
+            }
+            prop_assert!(drawing.edges.iter().flat_map(Route::outline).all(within));
+            prop_assert_eq!(&drawing, &layout(&picture, &options).unwrap());
+        }
+
+        #[test]
+        fn edges_keep_clear_of_other_nodes((picture, options) in random_picture()) {
+            let drawing = layout(&picture, &options).unwrap();
+            let edges = checked_edges(&picture, &options).unwrap();
+            prop_assert_eq!(edges.len(), drawing.edges.len());
+            for ((from, to), route) in edges.iter().zip(&drawing.edges) {
+                for (k, node) in drawing.nodes.iter().enumerate() {
+                    // Bends are rounded, which costs some of the space that was left.
+                    let Outline { middle, half, .. } = node.outline;
+                    let through = |(x, y): Point| (x - middle.0).abs() < half.0 * 0.6 && (y - middle.1).abs() < half.1 * 0.6;
+                    prop_assert!(k == *from as usize || k == *to as usize || !route.outline().any(through));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_tree_is_drawn_from_left_to_right_with_parents_in_the_middle() {
+        let edges = (0..6).map(|k| (k, 8 + k / 2)).chain([(8, 11), (9, 11), (10, 11), (6, 11), (7, 11)]).collect();
+        let places: Vec<Point> = layout(&circles(12, edges), &Options::default()).unwrap().places().collect();
+        assert!(places[..6].windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert_eq!(places[8].0, (places[0].0 + places[1].0) / 2.0);
+    }
+
+    #[test]
+    fn parts_that_are_not_connected_are_put_in_rows() {
+        let edges = (0..1000).map(|k| (2 * k, 2 * k + 1)).collect();
+        let drawing = layout(&circles(2000, edges), &Options::default()).unwrap();
+        let aspect = drawing.width / drawing.height;
+        assert!((1.2..3.0).contains(&aspect), "{} by {}", drawing.width, drawing.height);
+        let first: Vec<Point> = drawing.places().step_by(2).take(10).collect();
+        assert!(first.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 == pair[1].1));
+        assert_eq!(layout(&circles(0, vec![]), &Options::default()).unwrap().size(), (16.0, 16.0));
+    }
+
+    #[test]
+    fn long_chains_and_wide_stars_are_drawn() {
+        let options = Options { max_nodes: 200_000, max_edges: 200_000, ..Options::default() };
+        let chain: Vec<(u32, u32)> = (0..99_999).map(|k| (k, k + 1)).collect();
+        let drawing = layout(&circles(100_000, chain.clone()), &options).unwrap();
+        assert!(drawing.places().all(|place| place.0 == drawing.width / 2.0));
+        let collapsed = circles(100_000, chain).collapse_chains();
+        assert_eq!((collapsed.nodes.len(), &collapsed.nodes[0].label[..]), (1, "f ×100000"));
+        let star = (1..10_000).flat_map(|k| [(0, k), (k, 10_000)]).collect();
+        let drawing = layout(&circles(10_001, star), &options).unwrap();
+        assert!((drawing.nodes[0].outline.middle.0 - drawing.width / 2.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_named() {
+        let fails = |picture: &GraphPicture, options: &Options| layout(picture, options).unwrap_err();
+        let options = Options { max_nodes: 3, max_edges: 2, ..Options::default() };
+        let error = fails(&circles(4, vec![]), &options);
+        assert_eq!(error, PictureError::TooLarge { nodes: 4, edges: 0, max_nodes: 3, max_edges: 2 });
+        let text = error.to_string();
+        for part in ["4 nodes", "at most 3 nodes", "optimize_graph=True", "smaller piece"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(matches!(fails(&circles(2, vec![(0, 1); 3]), &options), PictureError::TooLarge { edges: 3, .. }));
+        let options = Options::default();
+        assert_eq!(fails(&circles(2, vec![(0, 2)]), &options), PictureError::NoSuchNode { from: 0, to: 2, nodes: 2 });
+        let cycle = circles(4, vec![(0, 1), (1, 2), (2, 1), (2, 3)]);
+        assert_eq!(fails(&cycle, &options), PictureError::Cycle { node: 1 });
+        assert_eq!(fails(&circles(1, vec![(0, 0)]), &options), PictureError::Cycle { node: 0 });
+    }
+
+    #[test]
+    fn an_edge_listed_twice_is_drawn_once() {
+        let drawing = layout(&circles(2, vec![(0, 1), (0, 1)]), &Options::default()).unwrap();
+        assert_eq!(drawing.edges.len(), 1);
+    }
 }

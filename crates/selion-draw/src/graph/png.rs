@@ -10,17 +10,19 @@ use super::route::{Point, Route};
 use super::text::{FONT_SIZE, advance, width};
 use super::{Shape, strokes};
 
-/// Pixels on a side, and in all, at most: 24 million take 96 megabytes while they are painted.
+/// Pixels on a side, and in all, at most: 16 million take 64 megabytes while they are painted.
 const SIDE_MAX: f64 = 30_000.0;
-const PIXELS_MAX: f64 = 24_000_000.0;
+const PIXELS_MAX: f64 = 16_000_000.0;
+/// Pixels that all edges together cover, at most: a few seconds of painting.
+const INK_MAX: f64 = 40_000_000.0;
 /// Letters of fewer pixels than this cannot be told apart and are left out.
 const LETTER_MIN: f64 = 3.0;
 
 impl Drawing {
     /// The drawing as PNG, with `scale` pixels per point: 1 is small, 96/72 is what Graphviz makes, 2 is sharp.
     ///
-    /// Drawings that would have more than 24 million pixels are scaled down to that, and text that then is too small
-    /// to be read is left out. SVG and PDF have no such limit.
+    /// Drawings that would have more than 16 million pixels, or edges that cover more than 40 million, are scaled down
+    /// to that, and text that then is too small to be read is left out. SVG and PDF have no such limit.
     ///
     /// ```
     /// use selion_draw::{GraphPicture, Node, Options, layout};
@@ -51,7 +53,8 @@ impl Drawing {
         let scale = if scale > 0.0 { scale } else { 1.0 };
         let by_side = SIDE_MAX / self.width.max(self.height);
         let by_area = (PIXELS_MAX / (self.width * self.height)).sqrt();
-        scale.min(by_side).min(by_area)
+        let length: f64 = self.edges.iter().map(Route::length).sum();
+        scale.min(by_side).min(by_area).min(INK_MAX / length.max(1.0))
     }
 }
 
@@ -68,7 +71,7 @@ impl Painter {
     }
 
     fn line(&mut self, path: &Path) {
-        // Thinner lines than a pixel turn grey, and picture of thousands of nodes with them.
+        // Thinner lines than a pixel turn grey, and pictures of thousands of nodes with them.
         let stroke = Stroke { width: (self.scale as f32).max(0.35), line_join: LineJoin::Round, ..Stroke::default() };
         self.pixmap.stroke_path(path, &paint(Color::BLACK), &stroke, Transform::identity(), None);
     }

@@ -13,8 +13,15 @@ pub(super) type Point = (f64, f64);
 
 /// From the arrow's base to its tip.
 pub(super) const ARROW: f64 = 9.0;
-/// How far the control points of a bend may be away from it.
+/// How far the control points of a bend are away from it: a part of the way to the next bend, but not further than
+/// this. Where such a curve would touch something, less, down to nearly nothing.
+const REACH: f64 = 0.36;
+const REACH_MIN: f64 = 0.01;
 const REACH_MAX: f64 = 90.0;
+/// By how much a curve may leave the gaps that its line goes through.
+const TOLERANCE: f64 = 4.0;
+/// Places on a curve that are looked at.
+const SAMPLES: i32 = 8;
 
 /// A cubic Bézier curve.
 type Cubic = [Point; 4];
@@ -33,8 +40,18 @@ impl Route {
         [&mut self.start, &mut self.tip].into_iter().chain(self.curves.iter_mut().flatten())
     }
 
-    pub(super) fn points(&self) -> impl Iterator<Item = Point> {
-        [self.start, self.tip].into_iter().chain(self.curves.iter().flatten().copied())
+    /// How long it is, about: curves are nearly straight.
+    pub(super) fn length(&self) -> f64 {
+        let ends = self.curves.iter().map(|curve| curve[2]).chain([self.tip]);
+        let walk = |(at, sum): (Point, f64), to: Point| (to, sum + (to.0 - at.0).hypot(to.1 - at.1));
+        ends.fold((self.start, 0.0), walk).1
+    }
+
+    /// Places on the curves, close enough to each other to tell how much space they take.
+    pub(super) fn outline(&self) -> impl Iterator<Item = Point> {
+        let starts = [self.start].into_iter().chain(self.curves.iter().map(|curve| curve[2]));
+        let curves = starts.zip(&self.curves).map(|(start, [a, b, c])| [start, *a, *b, *c]);
+        curves.flat_map(|curve| samples(&curve)).chain([self.tip])
     }
 
     /// The corners of the arrow's base.
@@ -76,7 +93,14 @@ pub(super) struct Gap {
 
 /// The edge between two nodes, through gaps of increasing `y`.
 pub(super) fn route(from: Outline, to: Outline, gaps: &[Gap]) -> Route {
-    let mut curves = smooth(&shortest(from.middle, to.middle, gaps));
+    let bends = shortest(from.middle, to.middle, gaps);
+    let mut reach = REACH;
+    let mut curves = smooth(&bends, reach);
+    // Round as it can be without touching what it goes around.
+    while reach > REACH_MIN && !curves.iter().all(|curve| passes(curve, gaps)) {
+        reach /= 2.0;
+        curves = smooth(&bends, reach);
+    }
     clip_start(&mut curves, |point| from.contains(point));
     clip_end(&mut curves, |point| to.contains(point));
     let tip = curves.last().map_or(to.middle, |curve| curve[3]);
@@ -123,8 +147,24 @@ fn shortest(from: Point, to: Point, gaps: &[Gap]) -> Vec<Point> {
     bends
 }
 
+/// Whether a curve stays within gaps, and within the layers that they lead through: two gaps each, but for the first
+/// and the last, of which the other halves belong to nodes.
+fn passes(curve: &Cubic, gaps: &[Gap]) -> bool {
+    samples(curve).all(|(x, y)| {
+        let next = gaps.partition_point(|gap| gap.y < y);
+        // An even number of gaps before is a layer, an odd one the space between layers.
+        let Some(gap) = gaps.get(if next == gaps.len() { next.saturating_sub(1) } else { next }) else { return true };
+        next % 2 == 1 || (gap.left - TOLERANCE..=gap.right + TOLERANCE).contains(&x)
+    })
+}
+
+fn samples(curve: &Cubic) -> impl Iterator<Item = Point> + use<> {
+    let curve = *curve;
+    (0..SAMPLES).map(move |k| split(&curve, f64::from(k) / f64::from(SAMPLES)).1[0])
+}
+
 /// Curves through all points: in each point along the line that bisects its angle.
-fn smooth(points: &[Point]) -> Vec<Cubic> {
+fn smooth(points: &[Point], reach: f64) -> Vec<Cubic> {
     let last = points.len() - 1;
     let apart = |a: Point, b: Point| (b.0 - a.0).hypot(b.1 - a.1).max(1e-9);
     let towards = |a: Point, b: Point| ((b.0 - a.0) / apart(a, b), (b.1 - a.1) / apart(a, b));
@@ -135,7 +175,7 @@ fn smooth(points: &[Point]) -> Vec<Cubic> {
     };
     let curve = |k: usize| {
         let (from, to) = (points[k], points[k + 1]);
-        let reach = (apart(from, to) * 0.36).min(REACH_MAX);
+        let reach = (apart(from, to) * reach).min(REACH_MAX);
         let leave = (k > 0).then(|| direction(k)).map(|(x, y)| (from.0 + x * reach, from.1 + y * reach));
         let arrive = (k + 1 < last).then(|| direction(k + 1)).map(|(x, y)| (to.0 - x * reach, to.1 - y * reach));
         // An end has no direction of its own: as a curve of second degree would leave it.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Shape;
 use super::drawing::{Drawing, Placed};
 use super::route::{Point, Route};
-use super::text::FONT_SIZE;
+use super::text::{FONT_SIZE, width};
 
 impl Drawing {
     /// The drawing as SVG, which notebooks and browsers show: text is text, and the mouse shows tooltips.
@@ -67,7 +67,10 @@ fn write_node(svg: &mut String, node: &Placed) {
     };
     let color = node.fill().text().hex();
     for (line, (x, y)) in node.lines() {
-        let _ = write!(svg, "<text x=\"{}\" y=\"{}\" fill=\"{color}\">{}</text>", px(x), px(y), escape(line));
+        let (x, y, line_width) = (px(x), px(y), px(width(line)));
+        // Fonts differ; whichever is there, the text fits.
+        let fit = format!("textLength=\"{line_width}\" lengthAdjust=\"spacingAndGlyphs\"");
+        let _ = write!(svg, "<text x=\"{x}\" y=\"{y}\" {fit} fill=\"{color}\">{}</text>", escape(line));
     }
     svg.push_str("</g>\n");
 }
