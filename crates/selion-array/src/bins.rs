@@ -443,6 +443,6 @@ mod tests {
         );
         let edges = Array::from_chunk(Chunk::from_values(&[3], &[1.0, 3.0, 2.0]), None).unwrap();
         let error = try_evaluate(&x.digitize(&edges, false).unwrap(), crate::LowerOptions::default()).unwrap_err();
-        assert_eq!(error.to_string(), "bins must be monotonically increasing or decreasing");
+        assert!(error.to_string().ends_with("bins must be monotonically increasing or decreasing"), "{error}");
     }
 }

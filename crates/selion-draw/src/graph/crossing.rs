@@ -207,7 +207,7 @@ pub(super) fn count(layered: &Layered) -> u64 {
                 while at > 0 {
                     tree[at] += 1;
                     // Segments of earlier vertices that end further right cross this one.
-                    if at > 1 && at % 2 == 0 {
+                    if at > 1 && at.is_multiple_of(2) {
                         sum += tree[at + 1];
                     }
                     at /= 2;

@@ -555,7 +555,9 @@ impl Frame<'_> {
             let line = &mut buffer.bytes_mut()[start..start + columns * size];
             match self.register(reg, views) {
                 (Arg::Tile(tile), pitch) => line.copy_from_slice(&tile[r * pitch * size..][..columns * size]),
-                (Arg::Scalar(value), _) => line.chunks_exact_mut(size).for_each(|out| out.copy_from_slice(value.bytes())),
+                (Arg::Scalar(value), _) => {
+                    line.chunks_exact_mut(size).for_each(|out| out.copy_from_slice(value.bytes()))
+                }
             }
         }
     }
