@@ -30,12 +30,7 @@ pub trait Body: Send + Sync {
     ///
     /// # Errors
     /// As [`Body::run`].
-    fn run_owned(
-        &self,
-        index: usize,
-        inputs: &mut [Value],
-        context: &TaskContext<'_>,
-    ) -> Result<Outputs, TaskError> {
+    fn run_owned(&self, index: usize, inputs: &mut [Value], context: &TaskContext<'_>) -> Result<Outputs, TaskError> {
         self.run(index, inputs, context)
     }
 

@@ -10,9 +10,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use selion_array::{Array, Chunks, Result as ArrayResult};
-use selion_core::{Chunk, DType, TaskContext, TaskError, Value};
+pub use selion_core::TaskError;
+use selion_core::{Annotations, Chunk, DType, TaskContext, Value};
 
-use crate::node::{Call, Delayed, DelayedId, Settings};
+pub use crate::node::Settings;
+use crate::node::{Call, Delayed, DelayedId, hash_id};
 
 /// A value of type `T` to come: a [`Delayed`] of which the type is known.
 ///
@@ -310,6 +312,22 @@ impl Inputs {
     ) -> Lazy<T> {
         Lazy::from_delayed(Delayed::call(Task { name, work }, self.0, id, settings))
     }
+}
+
+/// The identity of a call that gives the same whenever its arguments are the same: that of the function, told apart from
+/// others by its type and its place in the source, and those of its arguments.
+pub fn identity<F>(place: (&str, u32, u32), _function: &F, arguments: impl Hash) -> DelayedId {
+    hash_id((place, type_name::<F>(), arguments))
+}
+
+/// The identity of an argument.
+pub fn identity_of<T: Hash>(argument: &Arg<T>) -> DelayedId {
+    hash_id(argument)
+}
+
+/// What is said of all calls of one function.
+pub fn settings(retries: u32, priority: i32) -> Settings {
+    Arc::new(Annotations { priority, retries, ..Annotations::default() })
 }
 
 /// An argument within a call.
