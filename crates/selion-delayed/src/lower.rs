@@ -228,6 +228,15 @@ impl Body for CallsBody {
         Ok(smallvec![self.0[index].work().run(inputs, context)?])
     }
 
+    fn run_owned(
+        &self,
+        index: usize,
+        inputs: &mut [Value],
+        context: &TaskContext<'_>,
+    ) -> std::result::Result<Outputs, TaskError> {
+        Ok(smallvec![self.0[index].work().run_owned(inputs, context)?])
+    }
+
     fn task_name(&self, index: usize) -> String {
         self.0[index].key()
     }

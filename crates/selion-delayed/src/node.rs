@@ -23,6 +23,14 @@ pub trait Call: Any + Send + Sync {
     /// Whatever the function raised.
     fn run(&self, inputs: &[Value], context: &TaskContext<'_>) -> Result<Value, TaskError>;
 
+    /// As [`Call::run`], for inputs that nobody looks at afterwards: see [`selion_core::Body::run_owned`].
+    ///
+    /// # Errors
+    /// As [`Call::run`].
+    fn run_owned(&self, inputs: &mut [Value], context: &TaskContext<'_>) -> Result<Value, TaskError> {
+        self.run(inputs, context)
+    }
+
     /// The key by which people know it, where the caller chose one.
     fn key(&self) -> Option<&str> {
         None

@@ -4,9 +4,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use selion_array::{Array, ChunkSpec, Chunks, LowerOptions, Root as ArrayRoot, join_blocks, known_lengths};
-use selion_core::{
-    CancelToken, Chunk, ChunkSink, ExecError, Executor, Graph, MemorySink, Observer, Promise, Silent, Value,
-};
+use selion_core::{CancelToken, Chunk, ChunkSink, ExecError, Executor, Graph, MemorySink, Observer, Promise, Value};
 use selion_delayed::{Delayed, Root, lower, promises};
 use selion_runtime::{Config, Threads};
 
@@ -99,23 +97,6 @@ impl Wish {
     }
 }
 
-/// Computes arrays on the [`executor`], sharing what they have in common.
-///
-/// # Errors
-/// [`Error`], of the first task that failed.
-pub fn compute(arrays: &[Array]) -> Result<Vec<Chunk>, Error> {
-    let executor = executor()?;
-    let collections: Vec<Collection> = arrays.iter().cloned().map(Collection::Array).collect();
-    let values = compute_with(&collections, &mut |graph: Graph| {
-        executor.execute(graph, &CancelToken::default(), Arc::new(Silent))
-    })?;
-    values.into_iter().zip(arrays).map(|(value, array)| chunk(value, array)).collect()
-}
-
-fn chunk(value: Value, array: &Array) -> Result<Chunk, Error> {
-    value.as_chunk().cloned().ok_or_else(|| incomplete(array))
-}
-
 /// The graph of the roots. All that they need of others must be there.
 fn graph(roots: &[Root]) -> Result<Graph, Error> {
     let fold = settings()?.flag("optimize.fold").unwrap_or(true);
@@ -175,7 +156,7 @@ pub fn explain(arrays: &[Array]) -> Result<String, Error> {
 /// Computes collections, sharing what they have in common, with any executor. The value of an array is a chunk.
 ///
 /// # Errors
-/// As [`compute`].
+/// [`Error`], of the first task that failed.
 pub fn compute_with(collections: &[Collection], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
     let sinks: Vec<Option<Arc<MemorySink>>> = collections
         .iter()
@@ -214,7 +195,7 @@ pub fn compute_with(collections: &[Collection], run: &mut dyn Run) -> Result<Vec
 /// An error is raised when the values are needed.
 ///
 /// # Errors
-/// As [`compute`], for collections that cannot be computed.
+/// As [`compute_with`], for collections that cannot be computed.
 pub fn persist_with(
     collections: &[Collection],
     executor: Arc<dyn Executor>,
@@ -294,7 +275,7 @@ fn keep(promises: &[(Arc<Promise>, usize)], result: Result<Vec<Value>, Error>) {
 /// Computes an array whose shape is partly unknown, and keeps its blocks: the same array with its lengths known.
 ///
 /// # Errors
-/// As [`compute`].
+/// [`Error`], of the first task that failed.
 pub fn compute_chunk_sizes_with(array: &Array, run: &mut dyn Run) -> Result<Array, Error> {
     if array.chunks().is_known() {
         return Ok(array.clone());
@@ -312,7 +293,7 @@ fn chunks(array: &Array, blocks: &[Value]) -> Result<Vec<Chunk>, Error> {
 /// Computes arrays and writes them to storage, in blocks that respect the storage's own chunks.
 ///
 /// # Errors
-/// As [`compute`]; [`Error::Array`] if shapes differ. What was written before an error stays; nothing says it is whole.
+/// As [`compute_with`]; [`Error::Array`] if shapes differ. What was written before an error stays; nothing says it is whole.
 pub fn store_with(targets: &[(Array, Arc<dyn ChunkSink>)], run: &mut dyn Run) -> Result<(), Error> {
     let root = |(array, sink): &(Array, Arc<dyn ChunkSink>)| -> Result<Root, Error> {
         Ok(array_root(&fitting(array, sink.as_ref())?, Some(Arc::clone(sink))))
@@ -372,7 +353,7 @@ fn result_memory(array: &Array) -> Option<Arc<MemorySink>> {
     Some(Arc::new(MemorySink::new(array.dtype(), &chunks.shape(), &blocks)))
 }
 
-fn incomplete(array: &Array) -> Error {
+pub(crate) fn incomplete(array: &Array) -> Error {
     ExecError::Unavailable(format!("not all blocks of {} were computed", array.name())).into()
 }
 
