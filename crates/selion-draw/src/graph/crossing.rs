@@ -1,10 +1,11 @@
 //! The order within layers, so that few segments cross: sweeps over the layers, each ordered by where its neighbours in
 //! the layer before are, with exchanges of adjacent vertices in between.
 //!
-//! Vertices go to the barycentre of their neighbours (Sugiyama, Tagawa and Toda, 1981) in one pair of sweeps and to their
-//! weighted median (Gansner, Koutsofios, North and Vo, 1993, section 3) in the next, since each finds what the other
-//! misses. Crossings are counted with an accumulator tree (Barth, Mutzel and Jünger, "Simple and efficient bilayer cross
-//! counting", 2004), in O(segments · log vertices). The best order seen is kept, so that no sweep makes it worse.
+//! Vertices go to the barycentre of their neighbours (Sugiyama, Tagawa and Toda, 1981) in one pair of sweeps and to
+//! their weighted median (Gansner, Koutsofios, North and Vo, 1993, section 3) in the next, since each finds what the
+//! other misses. Crossings are counted with an accumulator tree (Barth, Mutzel and Jünger, "Simple and efficient
+//! bilayer cross counting", 2004), in O(segments · log vertices). The best order seen is kept, so that no sweep makes
+//! it worse.
 
 use super::layers::{Layered, Lists};
 

@@ -39,7 +39,7 @@ impl Lists {
     }
 }
 
-/// How many vertices lie between the ends of each edge; `None` for edges that go without dummies.
+/// The dummies of an edge; `None` if it goes without any though it passes layers.
 type Passing = Option<Range<u32>>;
 
 /// Vertices in layers, joined by segments that lead from one layer to the next.

@@ -1,9 +1,10 @@
 //! Where vertices go within their layers: in their order, far enough apart, and long edges straight.
 //!
-//! After Brandes and Köpf ("Fast and simple horizontal coordinate assignment", 2002). Each vertex is aligned with a median
-//! neighbour in the next layer, which makes blocks of vertices that share a coordinate; segments between dummies win over
-//! those that cross them. Blocks are then put as far to one side as the others allow. This is done with the medians of
-//! the layer above and below, and to the left and to the right; the mean of the middle two of the four places is taken.
+//! After Brandes and Köpf ("Fast and simple horizontal coordinate assignment", 2002). Each vertex is aligned with a
+//! median neighbour in the next layer, which makes blocks of vertices that share a coordinate; segments between dummies
+//! win over those that cross them. Blocks are then put as far to one side as the others allow. This is done with the
+//! medians of the layer above and below, and to the left and to the right; the mean of the middle two of the four
+//! places is taken.
 //!
 //! Blocks are compacted by longest paths between them and then drawn back towards their neighbours, instead of by the
 //! classes of the paper, which its erratum (Brandes, Walter and Zink, 2020) corrects.

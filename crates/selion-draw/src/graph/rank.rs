@@ -2,12 +2,12 @@
 //!
 //! The network simplex of Gansner, Koutsofios, North and Vo ("A technique for drawing directed graphs", IEEE
 //! Transactions on Software Engineering 19, 1993, section 2). A spanning tree of edges that lead to the very next layer
-//! fixes all layers. Cutting a tree edge leaves two parts; its *cut value* is how many edges lead the way it does between
-//! them, less those that lead back. If that is negative, moving the parts apart until another edge becomes tight makes
-//! the picture smaller, and that edge takes its place in the tree.
+//! fixes all layers. Cutting a tree edge leaves two parts; its *cut value* is how many edges lead the way it does
+//! between them, less those that lead back. If that is negative, moving the parts apart until another edge becomes
+//! tight makes the picture smaller, and that edge takes its place in the tree.
 //!
-//! Cut values need no sums over edges: the edges that leave a subtree, less those that enter it, are the sum of the same
-//! difference over its nodes.
+//! Cut values need no sums over edges: the edges that leave a subtree, less those that enter it, are the sum of the
+//! same difference over its nodes.
 
 use super::layers::Lists;
 
@@ -127,8 +127,8 @@ impl<'a> Simplex<'a> {
     /// Grows a spanning tree of edges without slack from node 0, moving all of it towards the nearest node outside
     /// whenever no edge without slack leads on.
     ///
-    /// The tree moves by changing `shift`, not its nodes: their layers are right once it is added. Edges out of the tree
-    /// lose slack as it grows, edges into it gain, so each kind waits in a heap of its own.
+    /// The tree moves by changing `shift`, not its nodes: their layers are right once it is added. Edges out of the
+    /// tree lose slack as it grows, edges into it gain, so each kind waits in a heap of its own.
     fn tighten(&mut self) {
         use std::cmp::Reverse;
         use std::collections::BinaryHeap;

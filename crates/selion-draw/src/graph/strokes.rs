@@ -1,8 +1,8 @@
 //! Letters as strokes of a round pen, as wide as those of Helvetica: for PNG, on machines that have no fonts.
 //!
 //! A glyph is written as places `x,y` that a pen goes to, in thousandths of the font size upwards from the line that
-//! letters stand on. The place after `~x,y` is reached by a quarter of an ellipse within the corner `x,y`; after `;` the
-//! pen goes on elsewhere.
+//! letters stand on. The place after `~x,y` is reached by a quarter of an ellipse within the corner `x,y`; after `;`
+//! the pen goes on elsewhere.
 
 use super::text::advance;
 
