@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use selion_array::{Array, ChunkSpec, Chunks, LowerOptions, Root as ArrayRoot, join_blocks, known_lengths};
 use selion_core::{CancelToken, Chunk, ChunkSink, ExecError, Executor, Graph, MemorySink, Observer, Promise, Value};
-use selion_delayed::{Delayed, Root, lower, promises};
+use selion_delayed::{Delayed, Needs, Root};
 use selion_runtime::{Config, Threads};
 
 use crate::error::Error;
@@ -88,16 +88,17 @@ impl Wish {
     }
 }
 
-/// The graph of the roots. All that they need of others must be there.
-fn graph(roots: &[Root]) -> Result<Graph, Error> {
+/// The graph of what some roots need. All that they need of others must be there.
+fn graph(needs: Needs<'_>) -> Result<Graph, Error> {
     let fold = settings()?.flag("optimize.fold").unwrap_or(true);
     let budget = executor()?.memory_limit();
-    Ok(lower(roots, fold, LowerOptions { keep_bytes: budget / 8 })?)
+    Ok(needs.lower(fold, LowerOptions { keep_bytes: budget / 8 })?)
 }
 
 /// Waits for what the roots need of others, then runs their graph.
 fn run_roots(roots: &[Root], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
-    for promise in promises(roots) {
+    let needs = Needs::of(roots);
+    for promise in needs.promises() {
         while !promise.wait(ASK_EVERY) {
             if !run.go_on() {
                 return Err(ExecError::Cancelled.into());
@@ -107,7 +108,7 @@ fn run_roots(roots: &[Root], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
             return Err(ExecError::Before(Arc::clone(error)).into());
         }
     }
-    Ok(run.run(graph(roots)?)?)
+    Ok(run.run(graph(needs)?)?)
 }
 
 fn array_root(array: &Array, sink: Option<Arc<dyn ChunkSink>>) -> Root {
@@ -181,8 +182,9 @@ pub fn persist_with(
             Collection::Delayed(delayed) => Root::Delayed(delayed.clone()),
         })
         .collect();
-    let ready = promises(&roots).iter().all(|promise| promise.get().is_some());
-    let graph = if ready { Some(graph(&roots)?) } else { None };
+    let needs = Needs::of(&roots);
+    let ready = needs.promises().iter().all(|promise| promise.get().is_some());
+    let graph = if ready { Some(graph(needs)?) } else { None };
     let mut given: Vec<(Arc<Promise>, usize)> = Vec::with_capacity(collections.len());
     let mut kept = Vec::with_capacity(collections.len());
     for collection in collections {
