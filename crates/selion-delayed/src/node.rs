@@ -192,6 +192,10 @@ impl Delayed {
         u128::from(self.0.id[0]) << 64 | u128::from(self.0.id[1])
     }
 
+    pub(crate) fn halves(&self) -> [u64; 2] {
+        self.0.id
+    }
+
     /// What is called, or what else it is.
     pub fn name(&self) -> &str {
         self.0.call.name()

@@ -53,6 +53,9 @@ use proc_macro::TokenStream;
 /// # Ok::<(), selion::Error>(())
 /// ```
 ///
+/// A generic function's type parameters are `'static`; where an argument is lazy they have to be said, as in
+/// `first::<f64>(&x)`.
+///
 /// # Errors
 ///
 /// A function that returns a `Result<T, E>`, where `E` is `Into<Box<dyn Error + Send + Sync>>`, gives a `Lazy<T>`, and its

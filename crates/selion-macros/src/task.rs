@@ -117,7 +117,7 @@ impl Parameter {
             Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => pat.ident.clone(),
             pattern => return Err(Error::new_spanned(pattern, "a task's parameter is a name, not a pattern")),
         };
-        let (owned, borrowed) = match &*typed.ty {
+        let (owned, borrowed) = match bare(&typed.ty) {
             Type::Reference(reference) => match &reference.lifetime {
                 Some(lifetime) if lifetime.ident == "static" => (quote!(#reference), false),
                 Some(lifetime) => {
@@ -139,9 +139,17 @@ impl Parameter {
     }
 }
 
+/// A type without the invisible parentheses that it has if it comes from another macro.
+fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        ty => ty,
+    }
+}
+
 /// What owns a borrowed value of type `ty`.
 fn owned_by(ty: &Type) -> Result<TokenStream> {
-    match ty {
+    match bare(ty) {
         Type::Slice(slice) => {
             let elem = &slice.elem;
             Ok(quote_spanned!(slice.span()=> ::std::vec::Vec<#elem>))
@@ -214,7 +222,7 @@ fn is_static(bound: &TypeParamBound) -> bool {
 fn value_type(output: &ReturnType) -> Result<(TokenStream, bool)> {
     let ty = match output {
         ReturnType::Default => return Ok((quote!(()), false)),
-        ReturnType::Type(_, ty) => &**ty,
+        ReturnType::Type(_, ty) => bare(ty),
     };
     match ty {
         Type::ImplTrait(_) => Err(Error::new_spanned(ty, "name the type that the task gives")),

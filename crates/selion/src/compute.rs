@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use selion_array::{Array, ChunkSpec, Chunks, LowerOptions, Root as ArrayRoot, join_blocks, known_lengths};
 use selion_core::{CancelToken, Chunk, ChunkSink, ExecError, Executor, Graph, MemorySink, Observer, Promise, Value};
-use selion_delayed::{Delayed, Root, lower, promises};
+use selion_delayed::{Delayed, Needs, Root};
 use selion_runtime::{Config, Threads};
 
 use crate::error::Error;
@@ -97,22 +97,23 @@ impl Wish {
     }
 }
 
-/// The graph of the roots. All that they need of others must be there.
-fn graph(roots: &[Root]) -> Result<Graph, Error> {
+/// The graph of what some roots need. All that they need of others must be there.
+fn graph(needs: Needs<'_>) -> Result<Graph, Error> {
     let fold = settings()?.flag("optimize.fold").unwrap_or(true);
     let budget = executor()?.memory_limit();
-    Ok(lower(roots, fold, LowerOptions { keep_bytes: budget / 8, ..LowerOptions::default() })?)
+    Ok(needs.lower(fold, LowerOptions { keep_bytes: budget / 8, ..LowerOptions::default() })?)
 }
 
 /// Waits for what the roots need of others, then runs their graph.
 fn run_roots(roots: &[Root], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
-    wait_for_others(roots, &mut || run.go_on())?;
-    Ok(run.run(graph(roots)?)?)
+    let needs = Needs::of(roots);
+    wait_for_others(&needs, &mut || run.go_on())?;
+    Ok(run.run(graph(needs)?)?)
 }
 
-/// Waits for what is being computed and the roots need, as long as `go_on` says so.
-fn wait_for_others(roots: &[Root], go_on: &mut dyn FnMut() -> bool) -> Result<(), Error> {
-    for promise in promises(roots) {
+/// Waits for what is being computed and is needed, as long as `go_on` says so.
+fn wait_for_others(needs: &Needs<'_>, go_on: &mut dyn FnMut() -> bool) -> Result<(), Error> {
+    for promise in needs.promises() {
         while !promise.wait(ASK_EVERY) {
             if !go_on() {
                 return Err(ExecError::Cancelled.into());
@@ -128,14 +129,15 @@ fn wait_for_others(roots: &[Root], go_on: &mut dyn FnMut() -> bool) -> Result<()
 /// The graph that computes collections, for looking at: as it will run, or with tasks of its own for every operation.
 ///
 /// # Errors
-/// As [`compute`], for collections that cannot be computed.
+/// As [`compute`](crate::compute), for collections that cannot be computed.
 pub fn graph_of(collections: &[Collection], optimized: bool) -> Result<Graph, Error> {
     let roots: Vec<Root> = collections.iter().map(Collection::root).collect();
-    wait_for_others(&roots, &mut || true)?;
+    let needs = Needs::of(&roots);
+    wait_for_others(&needs, &mut || true)?;
     if optimized {
-        return graph(&roots);
+        return graph(needs);
     }
-    Ok(lower(&roots, false, LowerOptions { fuse: false, ..LowerOptions::default() })?)
+    Ok(needs.lower(false, LowerOptions { fuse: false, ..LowerOptions::default() })?)
 }
 
 fn array_root(array: &Array, sink: Option<Arc<dyn ChunkSink>>) -> Root {
@@ -203,8 +205,9 @@ pub fn persist_with(
     observer: Arc<dyn Observer>,
 ) -> Result<Vec<Collection>, Error> {
     let roots: Vec<Root> = collections.iter().map(Collection::root).collect();
-    let ready = promises(&roots).iter().all(|promise| promise.get().is_some());
-    let graph = if ready { Some(graph(&roots)?) } else { None };
+    let needs = Needs::of(&roots);
+    let ready = needs.promises().iter().all(|promise| promise.get().is_some());
+    let graph = if ready { Some(graph(needs)?) } else { None };
     let mut given: Vec<(Arc<Promise>, usize)> = Vec::with_capacity(collections.len());
     let mut kept = Vec::with_capacity(collections.len());
     for collection in collections {

@@ -52,6 +52,11 @@ pub use selion_io as io;
 pub use selion_kernels as kernels;
 pub use selion_runtime as runtime;
 
+/// The guide, so that its examples are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust.md")]
+pub struct Guide;
+
 /// What most programs need.
 pub mod prelude {
     pub use crate::{ArrayExt, Error, LazyExt, compute};
