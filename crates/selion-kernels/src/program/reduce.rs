@@ -105,9 +105,9 @@ impl<'a> Tile<'a> {
     fn indexed<T: Element>(&self) -> impl Iterator<Item = (T, i64, usize)> {
         let index: &[i64] = bytemuck::cast_slice(self.index);
         let columns = self.columns;
-        self.lines::<T>().zip(index.chunks(columns)).flat_map(|(line, index)| {
-            line.iter().zip(index).enumerate().map(|(column, (x, i))| (*x, *i, column))
-        })
+        self.lines::<T>()
+            .zip(index.chunks(columns))
+            .flat_map(|(line, index)| line.iter().zip(index).enumerate().map(|(column, (x, i))| (*x, *i, column)))
     }
 }
 
@@ -149,12 +149,8 @@ impl Accumulators {
         let (size, first) = (self.dtype.size(), place.first);
         for row in 0..tile.rows {
             let index = if tile.index.is_empty() { 0..0 } else { row * tile.columns * 8..(row + 1) * tile.columns * 8 };
-            let line = Tile {
-                values: &tile.values[row * tile.pitch * size..],
-                index: &tile.index[index],
-                rows: 1,
-                ..*tile
-            };
+            let line =
+                Tile { values: &tile.values[row * tile.pitch * size..], index: &tile.index[index], rows: 1, ..*tile };
             place.first = first && (row == 0 || place.row_step != 0);
             (self.add)(&mut self.buffers, &line, place);
             place.at += place.row_step;
@@ -571,7 +567,8 @@ impl<T: Real> Loop for MomentAcross<'_, T> {
         let (square_blocks, square_rest) = self.squares.as_chunks_mut::<WIDTH>();
         let (shift_blocks, shift_rest) = self.shifts.as_chunks::<WIDTH>();
         let start = sum_blocks.len() * WIDTH;
-        for (k, ((to_sum, to_square), shift)) in sum_blocks.iter_mut().zip(square_blocks).zip(shift_blocks).enumerate() {
+        for (k, ((to_sum, to_square), shift)) in sum_blocks.iter_mut().zip(square_blocks).zip(shift_blocks).enumerate()
+        {
             let (mut sums, mut squares) = (*to_sum, *to_square);
             for line in self.tile.lines::<T>() {
                 let line = &line[k * WIDTH..][..WIDTH];
@@ -693,7 +690,8 @@ fn merge(op: ReduceOp, dtype: DType, buffers: &mut SmallVec<[Buffer; 3]>, state:
                 start..start + chunk.nbytes()
             };
             let index = state.get(1).map_or(&[][..], |chunk| &chunk.buffer().bytes()[bytes(chunk)]);
-            let tile = Tile { values: &state[0].buffer().bytes()[bytes(&state[0])], index, rows: 1, columns: len, pitch: len };
+            let tile =
+                Tile { values: &state[0].buffer().bytes()[bytes(&state[0])], index, rows: 1, columns: len, pitch: len };
             let (_, add) = start(op, op.state_dtypes(dtype)[0], 0);
             if len > 0 {
                 merge_arg_or_fold(op, add, buffers, &tile);
