@@ -10,8 +10,9 @@ use smallvec::SmallVec;
 /// Elements in a tile. 1024 doubles are 8 KiB: an input, two temporaries and a result stay within a first-level cache
 /// of 32 KiB, and a call per operation and tile costs little beside a thousand elements.
 pub(crate) const TILE: usize = 1024;
-/// Columns of a tile where an input runs along the rows: whole cache lines on both sides.
-const TRANSPOSED_COLUMNS: usize = 64;
+/// Columns, and rows, of a tile where an input runs along the rows: whole cache lines on both sides, and few enough of
+/// them at the same place of a page for the ways of a cache.
+const TRANSPOSED_COLUMNS: usize = 32;
 /// With fewer columns than this a tile takes several rows, so that a call per operation pays.
 const SHORT_ROW: usize = 256;
 /// Rows that are added up at once, where nothing else happens to them: each is a run of memory that the CPU reads ahead
@@ -36,8 +37,8 @@ pub(crate) struct Geometry {
     pub(crate) columns: Axis,
     pub(crate) tile_rows: usize,
     pub(crate) tile_columns: usize,
-    /// Whether the rows of a tile are added up.
-    pub(crate) streams: bool,
+    /// Whether a tile is made of many runs of memory, all of which go on in the next.
+    pub(crate) many_runs: bool,
 }
 
 /// The order in which to nest the axes, outermost first, from the strides of the inputs: NumPy's iterator decides alike.
@@ -96,7 +97,14 @@ pub(crate) fn geometry(
     {
         let rows = merged.remove(summed);
         let (tile_rows, tile_columns) = (rows.len.min(STREAMS), columns.len.min(TILE));
-        return Geometry { outer: merged.into_iter().collect(), rows, columns, tile_rows, tile_columns, streams: true };
+        return Geometry {
+            outer: merged.into_iter().collect(),
+            rows,
+            columns,
+            tile_rows,
+            tile_columns,
+            many_runs: true,
+        };
     }
     let rows = merged.pop().unwrap_or_else(single);
     let transposed = (0..inputs).any(|k| {
@@ -105,7 +113,7 @@ pub(crate) fn geometry(
     });
     let tile_columns = columns.len.clamp(1, if transposed { TRANSPOSED_COLUMNS } else { TILE });
     let tile_rows = if transposed || tile_columns < SHORT_ROW { rows.len.clamp(1, TILE / tile_columns) } else { 1 };
-    Geometry { outer: merged.into_iter().collect(), rows, columns, tile_rows, tile_columns, streams: false }
+    Geometry { outer: merged.into_iter().collect(), rows, columns, tile_rows, tile_columns, many_runs: transposed }
 }
 
 impl Geometry {

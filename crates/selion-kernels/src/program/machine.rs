@@ -16,7 +16,7 @@ use super::ir::{Affine, Instr, Output, Program, Reg, args_of};
 use super::loops::{Arg, Kernel, LoopError, TimeFactor, cast_kernel, kernel, scale_time, time_factor};
 use super::reduce::{Accumulators, Place, Tile};
 use crate::random::{Distribution, Indices, Key, Out, Param, fill};
-use crate::simd::prefetch;
+use crate::simd::{Isa, Loop, dispatch, prefetch};
 
 /// Where an instruction's value is while a tile is worked on.
 #[derive(Clone, Copy, Debug)]
@@ -440,7 +440,7 @@ impl Frame<'_> {
     /// Asks for part of the memory of the next tile while this one is computed: else a tile's first operation would wait
     /// for memory and the others leave it idle. In parts, because a core has few lines in flight and would wait for those.
     fn prefetch(&self, part: usize, parts: usize) {
-        if self.walk.streams {
+        if self.walk.many_runs {
             return; // the CPU does it by itself, and better
         }
         let (rows, columns) = (self.position.rows, self.position.columns);
@@ -614,9 +614,8 @@ struct Plane {
     columns: usize,
 }
 
-/// Copies a strided plane into a tile. Where the source runs along the rows they are the inner loop, so that whole cache
-/// lines are read at once; the scattered writes stay within the tile.
-fn gather<W: bytemuck::Pod>(from: &[u8], plane: Plane, tile: &mut [u8]) {
+/// Copies a strided plane into a tile.
+fn gather<W: Word>(from: &[u8], plane: Plane, tile: &mut [u8]) {
     let from: &[W] = bytemuck::cast_slice(&from[..from.len() / size_of::<W>() * size_of::<W>()]);
     let Plane { at, row, column, rows, columns } = plane;
     let tile: &mut [W] = &mut bytemuck::cast_slice_mut(tile)[..rows * columns];
@@ -636,17 +635,66 @@ fn gather<W: bytemuck::Pod>(from: &[u8], plane: Plane, tile: &mut [u8]) {
             line.iter_mut().zip(source.iter().rev()).for_each(|(to, from)| *to = *from);
         }
     } else if row == 1 {
-        for c in 0..columns {
-            let start = (at + c as isize * column) as usize;
-            for (r, value) in from[start..start + rows].iter().enumerate() {
-                tile[r * columns + c] = *value;
-            }
-        }
+        dispatch(Transpose { from, plane, tile });
     } else {
         for (r, line) in tile.chunks_exact_mut(columns).enumerate() {
             let start = at + r as isize * row;
             for (c, to) in line.iter_mut().enumerate() {
                 *to = from[(start + c as isize * column) as usize];
+            }
+        }
+    }
+}
+
+/// An element as it is moved about.
+trait Word: bytemuck::Pod {
+    fn transpose<I: Isa>(block: [[Self; SIDE]; SIDE]) -> [[Self; SIDE]; SIDE] {
+        std::array::from_fn(|row| std::array::from_fn(|column| block[column][row]))
+    }
+}
+
+impl Word for u8 {}
+impl Word for u16 {}
+impl Word for u32 {}
+impl Word for [u64; 2] {}
+impl Word for u64 {
+    #[inline(always)]
+    fn transpose<I: Isa>(block: [[Self; SIDE]; SIDE]) -> [[Self; SIDE]; SIDE] {
+        I::transpose(block)
+    }
+}
+
+/// Elements of a cache line, if they are doubles.
+const SIDE: usize = 8;
+
+/// Copies a plane whose source runs along the rows, in squares, so that lines are read and written whole.
+struct Transpose<'a, W> {
+    from: &'a [W],
+    plane: Plane,
+    tile: &'a mut [W],
+}
+
+impl<W: Word> Loop for Transpose<'_, W> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Plane { at, column, rows, columns, .. } = self.plane;
+        let source = |c: usize| &self.from[(at + c as isize * column) as usize..][..rows];
+        let (whole_rows, whole_columns) = (rows / SIDE * SIDE, columns / SIDE * SIDE);
+        for c in (0..whole_columns).step_by(SIDE) {
+            let sources: [&[W]; SIDE] = std::array::from_fn(|k| source(c + k));
+            for r in (0..whole_rows).step_by(SIDE) {
+                let block: [[W; SIDE]; SIDE] =
+                    std::array::from_fn(|k| std::array::from_fn(|line| sources[k][r..r + SIDE][line]));
+                for (k, line) in W::transpose::<I>(block).iter().enumerate() {
+                    self.tile[(r + k) * columns + c..][..SIDE].copy_from_slice(line);
+                }
+            }
+        }
+        for c in 0..columns {
+            let start = if c < whole_columns { whole_rows } else { 0 };
+            for (r, value) in source(c).iter().enumerate().skip(start) {
+                self.tile[r * columns + c] = *value;
             }
         }
     }
