@@ -36,7 +36,7 @@ pub(crate) fn expand(options: &Options, function: ItemFn) -> Result<TokenStream>
     let (borrowed, moved): (Vec<&Parameter>, Vec<&Parameter>) = parameters.iter().partition(|one| one.borrowed);
     let from_slot = |parameter: &&Parameter, given: TokenStream, how: &str| {
         let (name, text, how) = (&parameter.name, parameter.name.to_string(), format_ident!("{how}"));
-        quote_spanned!(parameter.owned.span()=> let #name = #name.#how(#given, #text)?;)
+        quote_spanned!(parameter.owned.span()=> #[allow(clippy::let_unit_value)] let #name = #name.#how(#given, #text)?;)
     };
     let moved = moved.iter().map(|parameter| from_slot(parameter, quote!(#given), "take"));
     let borrowed = borrowed.iter().map(|parameter| from_slot(parameter, quote!(&*#given), "borrow"));
