@@ -40,8 +40,8 @@ mod take;
 mod view;
 
 pub use blockwise::{
-    AdjustChunks, BlockFunction, BlockInfo, BlockLens, BlockwiseOptions, MapBlocks, blockwise, blockwise_with,
-    map_blocks,
+    AdjustChunks, BlockFunction, BlockInfo, BlockLens, BlockwiseOptions, MapBlocks, blockwise, blockwise_parts,
+    blockwise_with, map_blocks,
 };
 pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normalize_chunks, slice_division};
 pub use contract::tensordot;

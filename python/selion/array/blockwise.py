@@ -22,7 +22,8 @@ def _name_of(func) -> str:
     return getattr(func, "__name__", None) or type(func).__name__
 
 
-def _run(func, labels, inputs, chunks, dtype, name=None, wants_info=False) -> Array:
+def _run(func, labels, inputs, chunks, dtype, name=None, wants_info=False, align=True) -> Array:
+    """The array whose blocks ``func`` makes of blocks with the same labels; matched by number if not ``align``."""
     return Array(
         _selion.blockwise(
             func,
@@ -33,8 +34,26 @@ def _run(func, labels, inputs, chunks, dtype, name=None, wants_info=False) -> Ar
             [(label, [float(n) for n in lens]) for label, lens in chunks.items()],
             np.dtype(dtype),
             wants_info,
+            align,
         )
     )
+
+
+def run_parts(func, labels, inputs, parts, name=None) -> list[Array]:
+    """Several arrays from a function that gives a tuple of blocks for each block along ``labels``.
+
+    ``parts`` are the arrays' dtypes and chunks: as many blocks as along the labels, in the same order. The function is
+    called once per block, whichever of the arrays are computed.
+    """
+    made = _selion.blockwise_parts(
+        func,
+        name or _name_of(func),
+        next(_tokens),
+        list(labels),
+        [(x._native, list(own)) for x, own in inputs],
+        [(np.dtype(dtype), [[float(n) for n in lens] for lens in chunks]) for dtype, chunks in parts],
+    )
+    return [Array(native) for native in made]
 
 
 def _infer(func, args, kwargs, what) -> np.ndarray:
