@@ -29,7 +29,7 @@ from numpy import (
 
 from selion._base import compute
 from selion._selion import normalize_chunks
-from selion.array import fft, random
+from selion.array import fft, linalg, random
 from selion.array.blockwise import *
 from selion.array.core import Array, asanyarray, asarray, from_array, from_zarr, store, to_zarr
 from selion.array.creation import *
