@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use selion_core::DType;
 
-use crate::block_fn::BlockFn;
+use crate::block_fn::part;
 use crate::blockwise::{BlockFunction, BlockwiseOptions, blockwise_with};
 use crate::chunks::{AxisChunks, Chunks};
 use crate::error::{ArrayError, Result};
@@ -145,7 +145,7 @@ pub fn apply_gufunc(
         };
         core_lens.push(output.core.iter().map(len).collect::<Result<_>>()?);
     }
-    let options = BlockwiseOptions { new_axes: vec![], adjust_chunks: vec![], concatenate: true, align_arrays: true };
+    let options = BlockwiseOptions { concatenate: true, align_arrays: true, ..BlockwiseOptions::default() };
     if let ([output], false) = (outputs, several) {
         let new_axes: Vec<(usize, Vec<usize>)> =
             fresh.zip(core_lens.remove(0)).map(|(label, len)| (label, vec![len])).collect();
@@ -159,17 +159,7 @@ pub fn apply_gufunc(
     let parts = outputs.iter().zip(core_lens).enumerate().map(|(k, (output, core))| {
         let axes = all.chunks().axes().iter().cloned().chain(core.into_iter().map(|len| AxisChunks::new(vec![len])));
         let chunks = Chunks::new(axes.collect::<Vec<_>>());
-        let blocks = chunks.clone();
-        let part = BlockFn::new(
-            "apply_gufunc",
-            k,
-            move |at, needs| needs.push((0, blocks.index(at))),
-            move |_, inputs| {
-                let part = inputs.first().and_then(|all| all.parts().get(k));
-                part.cloned().ok_or_else(|| format!("the function gave no output number {k}").into())
-            },
-        );
-        part.array(vec![all.clone()], output.dtype, chunks)
+        part(&all, "apply_gufunc", k, output.dtype, chunks)
     });
     Ok(parts.collect())
 }

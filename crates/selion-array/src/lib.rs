@@ -50,7 +50,7 @@ mod written;
 
 pub use blockwise::{
     AdjustChunks, BlockFunction, BlockInfo, BlockLens, BlockwiseOptions, Labelled, MapBlocks, blockwise,
-    blockwise_with, map_blocks, unify_chunks,
+    blockwise_parts, blockwise_with, map_blocks, unify_chunks,
 };
 pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normalize_chunks, slice_division};
 pub use contract::tensordot;

@@ -6,9 +6,9 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use selion::array::{
-    AdjustChunks, Array, ArrayError, BlockFunction, BlockInfo, BlockLens, BlockwiseOptions, CoreDimensions,
+    AdjustChunks, Array, ArrayError, BlockFunction, BlockInfo, BlockLens, BlockwiseOptions, Chunks, CoreDimensions,
     GufuncOutput, MapBlocks, MergeBlocks, UNKNOWN, apply_along_axis as along_axis, apply_gufunc as gufunc,
-    blockwise_with, map_blocks as apply_map_blocks, parse_signature as parse,
+    blockwise_parts, blockwise_with, map_blocks as apply_map_blocks, parse_signature as parse,
 };
 use selion::core::{DType, Region, TaskError, Value};
 
@@ -220,8 +220,31 @@ fn blockwise(
             .collect::<PyResult<_>>()?,
         concatenate,
         align_arrays,
+        ..BlockwiseOptions::default()
     };
     made(blockwise_with(shared(function), &labels, &inputs, function.get().dtype()?, &options))
+}
+
+/// Applies a function that gives several arrays block by block. `parts` are their block lengths.
+#[pyfunction]
+#[pyo3(name = "blockwise_parts")]
+fn parts_blockwise(
+    function: &Bound<'_, PyBlockFunction>,
+    labels: Vec<usize>,
+    inputs: Vec<Labelled<'_>>,
+    parts: Vec<Vec<Bound<'_, PyAny>>>,
+) -> PyResult<Vec<PyArray>> {
+    let inputs: Vec<(Array, Vec<usize>)> =
+        inputs.into_iter().map(|(array, labels)| (array.get().0.clone(), labels)).collect();
+    let chunks = parts.iter().map(|axes| {
+        let axes: Vec<Vec<usize>> = axes.iter().map(lengths).collect::<PyResult<_>>()?;
+        Ok(Chunks::from_lens(&axes))
+    });
+    let dtypes = function.get().dtypes.iter().copied();
+    let parts: Vec<(DType, Chunks)> = dtypes.zip(chunks.collect::<PyResult<Vec<_>>>()?).collect();
+    let options = BlockwiseOptions { concatenate: true, align_arrays: true, ..BlockwiseOptions::default() };
+    let arrays = blockwise_parts(shared(function), &labels, &inputs, &parts, &options).map_err(to_python)?;
+    Ok(arrays.into_iter().map(PyArray).collect())
 }
 
 /// What `map_blocks` and `map_overlap` are told of the blocks that a function gives.
@@ -301,6 +324,7 @@ fn apply_along_axis(
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyBlockFunction>()?;
     m.add_function(wrap_pyfunction!(blockwise, m)?)?;
+    m.add_function(wrap_pyfunction!(parts_blockwise, m)?)?;
     m.add_function(wrap_pyfunction!(map_blocks, m)?)?;
     m.add_function(wrap_pyfunction!(merge_blocks, m)?)?;
     m.add_function(wrap_pyfunction!(parse_signature, m)?)?;

@@ -28,7 +28,7 @@ from numpy import (
 )
 
 from selion._base import compute
-from selion.array import api, core, lib, random, utils
+from selion.array import api, core, fft, lib, linalg, random, utils
 from selion.array.blockwise import *
 from selion.array.core import Array, asanyarray, asarray, from_array, from_delayed, normalize_chunks
 from selion.array.creation import *

@@ -29,7 +29,7 @@ def native_function(func, dtype, name=None, wants_info=False):
     return _selion.BlockFunction(func, name or _name_of(func), next(_tokens), dtype, wants_info)
 
 
-def _run(func, labels, inputs, chunks, dtype, name=None, wants_info=False) -> Array:
+def _run(func, labels, inputs, chunks, dtype, name=None, wants_info=False, align=True) -> Array:
     """Blockwise with labels that are numbers; ``chunks`` are the block lengths of labels that inputs lack or change."""
     known = {label for _, own in inputs for label in own}
     return Array(
@@ -39,8 +39,24 @@ def _run(func, labels, inputs, chunks, dtype, name=None, wants_info=False) -> Ar
             [(x._native, list(own)) for x, own in inputs],
             [(label, tuple(lens)) for label, lens in chunks.items() if label not in known],
             [(label, tuple(lens)) for label, lens in chunks.items() if label in known],
+            align_arrays=align,
         )
     )
+
+
+def run_parts(func, labels, inputs, parts, name=None) -> list[Array]:
+    """Several arrays from a function that gives a tuple of blocks for each block along ``labels``.
+
+    ``parts`` are the arrays' dtypes and chunks: as many blocks as along the labels, in the same order. The function is
+    called once per block, whichever of the arrays are computed.
+    """
+    made = _selion.blockwise_parts(
+        native_function(func, [dtype for dtype, _ in parts], name),
+        list(labels),
+        [(x._native, list(own)) for x, own in inputs],
+        [[tuple(lens) for lens in chunks] for _, chunks in parts],
+    )
+    return [Array(native) for native in made]
 
 
 def _ones(x):

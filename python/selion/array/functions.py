@@ -138,6 +138,8 @@ def dispatch_function(function, types, args, kwargs):
     """What a function of NumPy is on lazy arrays: selion's of the same name, in the same submodule."""
     import selion.array as da
 
+    if function is np.linalg.cholesky:  # NumPy's has another parameter and another default.
+        return _cholesky(*args, **kwargs)
     module = da
     for part in function.__module__.split(".")[1:]:
         if not part.startswith("_"):
@@ -148,3 +150,9 @@ def dispatch_function(function, types, args, kwargs):
     if ours is None or not callable(ours):
         raise NotImplementedError(f"numpy.{function.__name__} is not implemented for arrays of selion")
     return ours(*args, **kwargs)
+
+
+def _cholesky(a, /, *, upper=False) -> Array:
+    from selion.array import linalg
+
+    return linalg.cholesky(a, lower=not upper)
