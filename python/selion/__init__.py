@@ -21,3 +21,11 @@ __all__ = [
     "tokenize",
     "visualize",
 ]
+
+
+def __getattr__(name: str):
+    if name in ("array", "bag"):  # imported when they are first used
+        import importlib
+
+        return importlib.import_module(f"selion.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
