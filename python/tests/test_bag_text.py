@@ -107,7 +107,9 @@ def test_lines_are_read_when_they_are_needed(folder):
     assert selion.compute(b.count(), b.map(len).max()) == (60, 13)
 
 
-@pytest.mark.parametrize("options", [{}, {"last_endline": True}, {"compression": None}, {"compression": "gzip"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"last_endline": True}, {"compression": None}, {"compression": "gzip"}], ids=str
+)
 @pytest.mark.parametrize("name", ["*.txt", "*.txt.gz", "*.bz2", "*.xz", "plain"])
 def test_write_as_dask(tmp_path, name, options):
     texts = ["Füße", "", "two", "three"]
@@ -203,7 +205,8 @@ def test_errors(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "n"), [("10", 10), (10, 10), ("5 kB", 5000), ("5KiB", 5120), ("1.5MB", 1500000), ("1e3", 1000), ("2G", 2 * 10**9)]
+    ("text", "n"),
+    [("10", 10), (10, 10), ("5 kB", 5000), ("5KiB", 5120), ("1.5MB", 1500000), ("1e3", 1000), ("2G", 2 * 10**9)],
 )
 def test_number_of_bytes(text, n):
     assert number_of_bytes(text) == n

@@ -81,7 +81,8 @@ def test_shifts(data, name):
     lazy = da.from_array(x, data.draw(chunkings(shape)))
     got = getattr(da.fft, name)(lazy, axes)
     assert_same(got.compute(), getattr(np.fft, name)(x, axes))
-    assert [n for n in lazy.numblocks if n == 1] == [n for n, old in zip(got.numblocks, lazy.numblocks) if old == 1]
+    pairs = zip(got.numblocks, lazy.numblocks, strict=True)
+    assert [n for n in lazy.numblocks if n == 1] == [n for n, old in pairs if old == 1]
 
 
 def test_numpy_functions_are_lazy():

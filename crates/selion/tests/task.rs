@@ -1,5 +1,7 @@
 //! Lazily called Rust functions, against calling them at once.
 
+#![allow(clippy::ptr_arg, unreachable_pub, reason = "what people may write is what is tested")]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;

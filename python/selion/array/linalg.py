@@ -178,7 +178,8 @@ def tsqr(data, compute_svd=False, _max_vchunk_size=None):
 def sfqr(data, name=None) -> tuple[Array, Array]:
     """The QR factorisation of a short and fat matrix.
 
-    The first blocks, together as wide as the matrix is high, are factorised; the rest is a product with the first factor.
+    The first blocks, together as wide as the matrix is high, are factorised; the rest is a product with the first
+    factor.
 
     Parameters
     ----------
@@ -790,8 +791,8 @@ def norm(x, ord=None, axis=None, keepdims=False) -> Array:
     ord : {None, "fro", "nuc", inf, -inf, int, float}, optional
         Which norm: by default the root of the sum of squares.
     axis : int or pair of int, optional
-        The axis of the vectors or the axes of the matrices; by default all axes. Norms by singular values ("nuc", 2, -2)
-        need a matrix that `svd` decomposes, or axes that are made whole if there are more than two.
+        The axis of the vectors or the axes of the matrices; by default all axes. Norms by singular values ("nuc", 2,
+        -2) need a matrix that `svd` decomposes, or axes that are made whole if there are more than two.
     keepdims : bool
         Whether reduced axes stay, with length 1.
 

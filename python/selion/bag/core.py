@@ -782,9 +782,7 @@ class Bag(_Lazy):
             raise NotImplementedError(f"Shuffle must be 'disk' or 'tasks', got {shuffle!r}")
         return Bag._later(n, make, "groupby", self)
 
-    def foldby(
-        self, key, binop, initial=no_default, combine=None, combine_initial=no_default, split_every=None
-    ) -> Bag:
+    def foldby(self, key, binop, initial=no_default, combine=None, combine_initial=no_default, split_every=None) -> Bag:
         """A fold of the items of each key: pairs of the key and the total, in one partition.
 
         Parameters

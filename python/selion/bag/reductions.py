@@ -163,4 +163,3 @@ def key_of_one(key):
     if isinstance(key, type) or not (several or len(required) > 1):
         return key
     return lambda item: key(*item)
-
