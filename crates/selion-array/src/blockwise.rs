@@ -254,7 +254,7 @@ fn in_common_blocks(inputs: &[(Array, Vec<usize>)], labelled: &[(usize, AxisChun
 ///     fn call(&self, _: &BlockInfo, inputs: &[Value]) -> Result<Value, TaskError> {
 ///         let block = inputs[0].as_chunk().ok_or("a block was expected")?;
 ///         let half = block.shape()[0] / 2;
-///         let part = |start| Value::Chunk(block.slice(&[start], &[1], &[half]));
+///         let part = |start| Value::Chunk(block.slice(0, start, 1, half));
 ///         Ok(Value::Tuple([part(0), part(half)].into()))
 ///     }
 /// }
