@@ -137,7 +137,12 @@ def test_take(numbers, n, k):
 
 # ---- as dask.bag -----------------------------------------------------------------------------------------------------
 
-PEOPLE = [{"name": name, "age": age} for name, age in zip("Alice Bob Chuck Dan Edith Frank".split(), range(6))]
+
+def pairs(a, b):
+    return zip(a, b, strict=True)
+
+
+PEOPLE = [{"name": name, "age": age} for age, name in enumerate(["Alice", "Bob", "Chuck", "Dan", "Edith", "Frank"])]
 
 AS_DASK = {
     "from_sequence": lambda db: db.from_sequence(range(7), npartitions=3),
@@ -152,8 +157,10 @@ AS_DASK = {
     "starmap item": lambda db: db.range(6, 2).map(lambda x: [x]).starmap(lambda x, z: x + z, z=db.range(4, 1).sum()),
     "map_partitions": lambda db: db.range(6, 2).map_partitions(lambda items, k: [sum(items) * k], 2),
     "map_partitions value": lambda db: db.range(6, 2).map_partitions(sum),
-    "map_partitions bags": lambda db: db.map_partitions(lambda a, b, c: zip(a, b), db.range(6, 2), db.range(6, 2), c=1),
-    "map_partitions keyword": lambda db: db.range(6, 2).map_partitions(lambda a, b: zip(a, b), b=db.range(6, 2)),
+    "map_partitions bags": lambda db: db.map_partitions(
+        lambda a, b, c: pairs(a, b), db.range(6, 2), db.range(6, 2), c=1
+    ),
+    "map_partitions keyword": lambda db: db.range(6, 2).map_partitions(pairs, b=db.range(6, 2)),
     "dicts": lambda db: db.range(6, 2).map_partitions(lambda items: dict.fromkeys(items, 0)),
     "iterators": lambda db: db.range(6, 2).map(lambda x: iter([x])),
     "pluck": lambda db: db.from_sequence(PEOPLE, npartitions=2).pluck("name"),

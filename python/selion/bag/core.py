@@ -276,7 +276,7 @@ class Bag(_Lazy):
         else:
             sources = bag._lowered()
         leaf = DelayedLeaf(Chain(tuple(reversed(steps)), end), label, None, False, None)
-        return [leaf(*args) for args in itertools.islice(builtins.zip(sources, *columns), count)]
+        return [leaf(*args) for args in itertools.islice(builtins.zip(sources, *columns, strict=False), count)]
 
     def __selion_wanted__(self) -> None:
         """Says that the items themselves will be asked for, together with other collections."""

@@ -81,7 +81,7 @@ def count_items(items) -> int:
     if isinstance(items, Sized):
         return len(items)
     counter = itertools.count()
-    deque(zip(items, counter), maxlen=0)
+    deque(zip(items, counter, strict=False), maxlen=0)
     return next(counter)
 
 
