@@ -138,7 +138,7 @@ impl Lowering {
         self.layers[&array.id()].value(block)
     }
 
-    /// Says which values others have made for the blocks of a leaf ([`TaskBlocks`]), in C order. A task checks that each
+    /// Says which values others have made for the blocks of a leaf ([`crate::TaskBlocks`]), in C order. A task checks that each
     /// is a block of the leaf's dtype and of the shape that it should have.
     pub fn given(&mut self, leaf: &Array, values: &[ValueId]) {
         let body = self.builder.body(Arc::new(CheckBody::new(leaf)));
