@@ -1,7 +1,6 @@
 """The cases of `make bench`: each is one text that Dask, selion and (where it makes sense) NumPy all run.
 
-A case gets `lib` (`lib.da` and `lib.bag` are modules, `lib.delayed` is the function, `lib.get(x)` computes one thing,
-`lib.compute(*xs)` several at once),
+A case gets `lib` (`lib.da` is the array module, `lib.get(x)` computes one array, `lib.compute(*xs)` several at once),
 `data` (what its `setup` made, outside the measured time) and `k` (1, or 4 for `--quick`: every shape divided by it).
 """
 
@@ -174,7 +173,7 @@ def anomaly(lib, path, k):
     return lib.get((x - x.mean(axis=0)).std())
 
 
-# ---- delayed functions and bags --------------------------------------------------------------------------------------
+# ---- calls -----------------------------------------------------------------------------------------------------------
 
 
 def inc(x):
@@ -189,31 +188,33 @@ def even(x):
     return x % 2 == 0
 
 
-def delayed_tree(lib, _, k):
+def call_tree(lib, _, k):
     plus_one, plus = lib.delayed(inc), lib.delayed(add)
     values = [plus_one(i) for i in range(50_000 // k)]
     while len(values) > 1:
-        odd = values[len(values) // 2 * 2 :]
-        values = [plus(x, y) for x, y in zip(values[::2], values[1::2], strict=False)] + odd
+        pairs = zip(values[::2], values[1::2], strict=False)
+        values = [plus(x, y) for x, y in pairs] + values[len(values) // 2 * 2 :]
     return lib.get(values[0])
 
 
-def chain(n: int):
-    def delayed_chain(lib, _, k):
-        plus_one, x = lib.delayed(inc), 0
-        for _ in range(n // k):
-            x = plus_one(x)
-        return lib.get(x)
-
-    return delayed_chain
+def call_chain(lib, _, k):
+    plus_one, value = lib.delayed(inc), 0
+    for _ in range(100_000 // k):
+        value = plus_one(value)
+    return lib.get(value)
 
 
-def delayed_list(lib, _, k):
+def call_list(lib, _, k):
+    plus_one = lib.delayed(inc)
+    return lib.get(lib.delayed(sum)([plus_one(i) for i in range(8000 // k)]))
+
+
+def call_long_list(lib, _, k):
     plus_one = lib.delayed(inc)
     return lib.get(lib.delayed(sum)([plus_one(i) for i in range(100_000 // k)]))
 
 
-def delayed_build(lib, _, k):
+def call_build(lib, _, k):
     n = 1_000_000 // k
     plus_one, before = lib.delayed(inc), resident()
     values = [plus_one(i) for i in range(n)]
@@ -228,7 +229,7 @@ def resident() -> int:
     return psutil.Process().memory_info().rss
 
 
-def bag(lib, _, k):
+def bag_sum(lib, _, k):
     return lib.get(lib.bag.range(10**6 // k, npartitions=100).map(inc).filter(even).sum())
 
 
@@ -348,31 +349,24 @@ CASES = [
         max_reads=2.1,
         max_writes=0.01,
     ),
-    Case("delayed_tree", "50,000 delayed calls, added up by a tree of 50,000 more", delayed_tree, 30, numpy=False),
-    Case("delayed_chain", "a chain of 4,000 delayed calls", chain(4_000), 30, numpy=False),
+    Case("call_tree", "50,000 delayed `inc` and a tree of `add`: 100,000 tasks", call_tree, 30, numpy=False),
+    Case("call_chain", "a chain of 100,000 delayed calls", call_chain, 30, numpy=False),
+    Case("call_list", "one delayed call on a list of 8,000 delayed values", call_list, None, numpy=False),
     Case(
-        "delayed_long",
-        "a chain of 100,000 delayed calls (in Dask, time grows as the square)",
-        chain(100_000),
+        "call_long_list",
+        "one delayed call on a list of 100,000 delayed values (Dask's time grows faster than the list)",
+        call_long_list,
         dask=False,
         numpy=False,
         max_seconds=0.6,
     ),
     Case(
-        "delayed_list",
-        "one delayed `sum` of a list of 100,000 delayed calls (in Dask, 8,000 take 7 s)",
-        delayed_list,
-        dask=False,
-        numpy=False,
-        max_seconds=0.6,
-    ),
-    Case(
-        "delayed_build",
+        "call_build",
         "1,000,000 delayed calls made and not computed, in 250 bytes each",
-        delayed_build,
+        call_build,
         dask=False,
         numpy=False,
         max_seconds=1.0,
     ),
-    Case("bag", "`range(10**6, npartitions=100).map(inc).filter(even).sum()`, a bag", bag, 3, numpy=False),
+    Case("bag", "`bag.range(10**6, npartitions=100).map(inc).filter(even).sum()`", bag_sum, 3, numpy=False),
 ]

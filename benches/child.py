@@ -24,10 +24,10 @@ ENOUGH = 3.0  # seconds
 class Lib:
     """The library under test, as the cases see it."""
 
-    def __init__(self, da, compute, get, target: Path, bag=None, delayed=None):
+    def __init__(self, da, compute, get, target: Path, delayed=None, bag=None):
         self.da = da
-        self.bag = bag
         self.delayed = delayed
+        self.bag = bag
         self.compute = compute
         self.get = get
         self.target = str(target)
@@ -68,10 +68,9 @@ def library(name: str, case, cores: int, spill: Path, target: Path, stack: conte
     if name == "selion":
         selion = importlib.import_module("selion")
         da, bag = importlib.import_module("selion.array"), importlib.import_module("selion.bag")
-        return Lib(da, selion.compute, lambda x: x.compute(), target, bag, selion.delayed)
+        return Lib(da, selion.compute, lambda x: x.compute(), target, selion.delayed, bag)
     import dask
     import dask.array
-    import dask.bag
 
     if case.cluster:
         import logging
@@ -85,7 +84,8 @@ def library(name: str, case, cores: int, spill: Path, target: Path, stack: conte
         stack.enter_context(Client(cluster))
     else:
         stack.enter_context(dask.config.set(scheduler="threads", num_workers=cores))
-    return Lib(dask.array, dask.compute, lambda x: x.compute(), target, dask.bag, dask.delayed)
+    bag = importlib.import_module("dask.bag")
+    return Lib(dask.array, dask.compute, lambda x: x.compute(), target, dask.delayed, bag)
 
 
 def counters() -> dict[str, int]:

@@ -5,6 +5,7 @@ from selion._annotations import annotate, get_annotations
 from selion._base import compute, is_selion_collection, optimize, persist
 from selion._selion import __version__
 from selion._tokenize import tokenize
+from selion._visualize import visualize
 from selion.delayed import delayed
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "optimize",
     "persist",
     "tokenize",
+    "visualize",
 ]
 
 

@@ -439,7 +439,7 @@ def test_errors():
         db.range(5, npartitions=0)
     with pytest.raises(AttributeError):
         _ = b.str.no_method
-    for name, missing in [("read_avro", db.read_avro), ("to_avro", b.to_avro), ("visualize", b.visualize)]:
+    for name, missing in [("read_avro", db.read_avro), ("to_avro", b.to_avro)]:
         with pytest.raises(NotImplementedError, match=name):
             missing()
 
@@ -452,6 +452,11 @@ def test_too_few_items_warn():
         assert b.take(5, npartitions=-1, compute=False).compute() == [0, 1, 2, 3]
     with pytest.raises(ValueError, match=r"max|iterable"):
         db.from_sequence([]).max().compute()
+
+
+def test_pictures():
+    assert b"map-inc" in db.range(4, npartitions=2).map(inc).visualize(filename=None, format="svg").data
+    assert b"sum" in db.range(4, npartitions=2).sum().visualize(filename=None, format="dot").data
 
 
 def test_graphs_by_hand():

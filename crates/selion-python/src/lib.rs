@@ -6,7 +6,9 @@
 //! * `index`: NumPy's indices; `callback`: Python functions on blocks;
 //! * `delayed`: Python functions that are called later;
 //! * `draw`: drawings of chunks, and `explain()`;
+//! * `overlap`: blocks that overlap their neighbours;
 //! * `ops`: joins, shapes, products, sorts, counts;
+//! * `picture`: pictures of graphs;
 //! * `run`: computing, with signals looked after;
 //! * `source`: Python objects as storage; `settings`: `selion.config`; `errors`: which exception an error becomes.
 
@@ -19,6 +21,8 @@ mod draw;
 mod errors;
 mod index;
 mod ops;
+mod overlap;
+mod picture;
 mod run;
 mod settings;
 mod source;
@@ -36,6 +40,8 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     index::register(m)?;
     draw::register(m)?;
     ops::register(m)?;
+    picture::register(m)?;
+    overlap::register(m)?;
     run::register(m)?;
     settings::register(m)
 }

@@ -169,7 +169,7 @@ pub(crate) fn arrays(list: &Bound<'_, PyList>) -> PyResult<Vec<Array>> {
     list.iter().map(|array| Ok(array.cast::<PyArray>()?.get().0.clone())).collect()
 }
 
-fn collections(list: &Bound<'_, PyList>) -> PyResult<Vec<Collection>> {
+pub(crate) fn collections(list: &Bound<'_, PyList>) -> PyResult<Vec<Collection>> {
     list.iter()
         .map(|item| match item.cast::<PyDelayed>() {
             Ok(delayed) => Ok(Collection::Delayed(delayed.get().node.clone())),

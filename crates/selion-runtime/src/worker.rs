@@ -550,7 +550,12 @@ impl<'r> Worker<'r> {
         loop {
             let tried = catch_unwind(AssertUnwindSafe(|| {
                 run.observer.task_started(&run.graph, task, self.number);
-                let outputs = body.run(index, &self.values, &context)?;
+                // Who tries again needs them again.
+                let outputs = if retries > 0 {
+                    body.run(index, &self.values, &context)?
+                } else {
+                    body.run_owned(index, &mut self.values, &context)?
+                };
                 run.observer.task_finished(&run.graph, task, self.number);
                 Ok::<_, TaskError>(outputs)
             }));

@@ -4,10 +4,8 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use selion_array::{Array, ChunkSpec, Chunks, LowerOptions, Root as ArrayRoot, join_blocks, known_lengths};
-use selion_core::{
-    CancelToken, Chunk, ChunkSink, ExecError, Executor, Graph, MemorySink, Observer, Promise, Silent, Value,
-};
-use selion_delayed::{Delayed, Root, lower, promises};
+use selion_core::{CancelToken, Chunk, ChunkSink, ExecError, Executor, Graph, MemorySink, Observer, Promise, Value};
+use selion_delayed::{Delayed, Needs, Root};
 use selion_runtime::{Config, Threads};
 
 use crate::error::Error;
@@ -43,6 +41,15 @@ pub enum Collection {
     Array(Array),
     /// A delayed value.
     Delayed(Delayed),
+}
+
+impl Collection {
+    fn root(&self) -> Root {
+        match self {
+            Collection::Array(array) => array_root(array, None),
+            Collection::Delayed(delayed) => Root::Delayed(delayed.clone()),
+        }
+    }
 }
 
 /// The threads on which everything runs that names no other executor, as the settings say: made when first needed, and
@@ -90,35 +97,25 @@ impl Wish {
     }
 }
 
-/// Computes arrays on the [`executor`], sharing what they have in common.
-///
-/// # Errors
-/// [`Error`], of the first task that failed.
-pub fn compute(arrays: &[Array]) -> Result<Vec<Chunk>, Error> {
-    let executor = executor()?;
-    let collections: Vec<Collection> = arrays.iter().cloned().map(Collection::Array).collect();
-    let values = compute_with(&collections, &mut |graph: Graph| {
-        executor.execute(graph, &CancelToken::default(), Arc::new(Silent))
-    })?;
-    values.into_iter().zip(arrays).map(|(value, array)| chunk(value, array)).collect()
-}
-
-fn chunk(value: Value, array: &Array) -> Result<Chunk, Error> {
-    value.as_chunk().cloned().ok_or_else(|| incomplete(array))
-}
-
-/// The graph of the roots. All that they need of others must be there.
-fn graph(roots: &[Root]) -> Result<Graph, Error> {
+/// The graph of what some roots need. All that they need of others must be there.
+fn graph(needs: Needs<'_>) -> Result<Graph, Error> {
     let fold = settings()?.flag("optimize.fold").unwrap_or(true);
     let budget = executor()?.memory_limit();
-    Ok(lower(roots, fold, LowerOptions { keep_bytes: budget / 8 })?)
+    Ok(needs.lower(fold, LowerOptions { keep_bytes: budget / 8, ..LowerOptions::default() })?)
 }
 
 /// Waits for what the roots need of others, then runs their graph.
 fn run_roots(roots: &[Root], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
-    for promise in promises(roots) {
+    let needs = Needs::of(roots);
+    wait_for_others(&needs, &mut || run.go_on())?;
+    Ok(run.run(graph(needs)?)?)
+}
+
+/// Waits for what is being computed and is needed, as long as `go_on` says so.
+fn wait_for_others(needs: &Needs<'_>, go_on: &mut dyn FnMut() -> bool) -> Result<(), Error> {
+    for promise in needs.promises() {
         while !promise.wait(ASK_EVERY) {
-            if !run.go_on() {
+            if !go_on() {
                 return Err(ExecError::Cancelled.into());
             }
         }
@@ -126,7 +123,21 @@ fn run_roots(roots: &[Root], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
             return Err(ExecError::Before(Arc::clone(error)).into());
         }
     }
-    Ok(run.run(graph(roots)?)?)
+    Ok(())
+}
+
+/// The graph that computes collections, for looking at: as it will run, or with tasks of its own for every operation.
+///
+/// # Errors
+/// As [`compute`](crate::compute), for collections that cannot be computed.
+pub fn graph_of(collections: &[Collection], optimized: bool) -> Result<Graph, Error> {
+    let roots: Vec<Root> = collections.iter().map(Collection::root).collect();
+    let needs = Needs::of(&roots);
+    wait_for_others(&needs, &mut || true)?;
+    if optimized {
+        return graph(needs);
+    }
+    Ok(needs.lower(false, LowerOptions { fuse: false, ..LowerOptions::default() })?)
 }
 
 fn array_root(array: &Array, sink: Option<Arc<dyn ChunkSink>>) -> Root {
@@ -141,13 +152,13 @@ fn array_root(array: &Array, sink: Option<Arc<dyn ChunkSink>>) -> Root {
 pub fn explain(arrays: &[Array]) -> Result<String, Error> {
     let fold = settings()?.flag("optimize.fold").unwrap_or(true);
     let keep_bytes = executor()?.memory_limit() / 8;
-    Ok(selion_array::explain(arrays, fold, LowerOptions { keep_bytes })?)
+    Ok(selion_array::explain(arrays, fold, LowerOptions { keep_bytes, ..LowerOptions::default() })?)
 }
 
 /// Computes collections, sharing what they have in common, with any executor. The value of an array is a chunk.
 ///
 /// # Errors
-/// As [`compute`].
+/// [`Error`], of the first task that failed.
 pub fn compute_with(collections: &[Collection], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
     let sinks: Vec<Option<Arc<MemorySink>>> = collections
         .iter()
@@ -186,22 +197,17 @@ pub fn compute_with(collections: &[Collection], run: &mut dyn Run) -> Result<Vec
 /// An error is raised when the values are needed.
 ///
 /// # Errors
-/// As [`compute`], for collections that cannot be computed.
+/// As [`compute_with`], for collections that cannot be computed.
 pub fn persist_with(
     collections: &[Collection],
     executor: Arc<dyn Executor>,
     cancel: &CancelToken,
     observer: Arc<dyn Observer>,
 ) -> Result<Vec<Collection>, Error> {
-    let roots: Vec<Root> = collections
-        .iter()
-        .map(|collection| match collection {
-            Collection::Array(array) => array_root(array, None),
-            Collection::Delayed(delayed) => Root::Delayed(delayed.clone()),
-        })
-        .collect();
-    let ready = promises(&roots).iter().all(|promise| promise.get().is_some());
-    let graph = if ready { Some(graph(&roots)?) } else { None };
+    let roots: Vec<Root> = collections.iter().map(Collection::root).collect();
+    let needs = Needs::of(&roots);
+    let ready = needs.promises().iter().all(|promise| promise.get().is_some());
+    let graph = if ready { Some(graph(needs)?) } else { None };
     let mut given: Vec<(Arc<Promise>, usize)> = Vec::with_capacity(collections.len());
     let mut kept = Vec::with_capacity(collections.len());
     for collection in collections {
@@ -272,7 +278,7 @@ fn keep(promises: &[(Arc<Promise>, usize)], result: Result<Vec<Value>, Error>) {
 /// Computes an array whose shape is partly unknown, and keeps its blocks: the same array with its lengths known.
 ///
 /// # Errors
-/// As [`compute`].
+/// [`Error`], of the first task that failed.
 pub fn compute_chunk_sizes_with(array: &Array, run: &mut dyn Run) -> Result<Array, Error> {
     if array.chunks().is_known() {
         return Ok(array.clone());
@@ -290,28 +296,41 @@ fn chunks(array: &Array, blocks: &[Value]) -> Result<Vec<Chunk>, Error> {
 /// Computes arrays and writes them to storage, in blocks that respect the storage's own chunks.
 ///
 /// # Errors
-/// As [`compute`]; [`Error::Array`] if shapes differ. What was written before an error stays; nothing says it is whole.
+/// As [`compute_with`]; [`Error::Array`] if shapes differ. What was written before an error stays; nothing says it is whole.
 pub fn store_with(targets: &[(Array, Arc<dyn ChunkSink>)], run: &mut dyn Run) -> Result<(), Error> {
-    let mut roots = Vec::with_capacity(targets.len());
-    for (array, sink) in targets {
-        if array.shape().as_slice() != sink.shape() {
-            return Err(selion_array::ArrayError::Value(format!(
-                "cannot store an array of shape {} in {} of shape {:?}",
-                array.chunks().shape_text(),
-                sink.location(),
-                sink.shape()
-            ))
-            .into());
-        }
-        let array = array.astype(sink.dtype())?;
-        let array = match sink.storage_chunks() {
-            Some(storage) => array.rechunk_to(aligned(array.chunks(), storage))?,
-            None => array,
-        };
-        roots.push(array_root(&array, Some(Arc::clone(sink))));
-    }
-    run_roots(&roots, run)?;
+    let root = |(array, sink): &(Array, Arc<dyn ChunkSink>)| -> Result<Root, Error> {
+        Ok(array_root(&fitting(array, sink.as_ref())?, Some(Arc::clone(sink))))
+    };
+    run_roots(&targets.iter().map(root).collect::<Result<Vec<_>, Error>>()?, run)?;
     Ok(())
+}
+
+/// The array that writes its blocks to storage when it is computed, and that has no elements; or, if `keep`, the
+/// elements that were written.
+///
+/// # Errors
+/// [`Error::Array`] if shapes differ.
+pub fn stored(array: &Array, sink: &Arc<dyn ChunkSink>, keep: bool) -> Result<Array, Error> {
+    let written = fitting(array, sink.as_ref())?.written(Arc::clone(sink), keep);
+    Ok(if keep { written.rechunk_to(array.chunks().clone())? } else { written })
+}
+
+/// An array with the dtype of a sink, in blocks of which no two write to the same storage chunk.
+fn fitting(array: &Array, sink: &dyn ChunkSink) -> Result<Array, Error> {
+    if array.shape().as_slice() != sink.shape() {
+        return Err(selion_array::ArrayError::Value(format!(
+            "cannot store an array of shape {} in {} of shape {:?}",
+            array.chunks().shape_text(),
+            sink.location(),
+            sink.shape()
+        ))
+        .into());
+    }
+    let array = array.astype(sink.dtype())?;
+    Ok(match sink.storage_chunks() {
+        Some(storage) => array.rechunk_to(aligned(array.chunks(), storage))?,
+        None => array,
+    })
 }
 
 /// Blocks about as large as those of `chunks` whose borders are borders of storage chunks.
@@ -337,7 +356,7 @@ fn result_memory(array: &Array) -> Option<Arc<MemorySink>> {
     Some(Arc::new(MemorySink::new(array.dtype(), &chunks.shape(), &blocks)))
 }
 
-fn incomplete(array: &Array) -> Error {
+pub(crate) fn incomplete(array: &Array) -> Error {
     ExecError::Unavailable(format!("not all blocks of {} were computed", array.name())).into()
 }
 

@@ -13,6 +13,7 @@ from functools import partial
 
 from selion._base import compute, persist
 from selion._selion import Delayed, DelayedLeaf
+from selion._visualize import visualize
 from selion.bag import elementwise, files, graph, grouping, reductions
 from selion.bag.chain import NOTHING, Chain, Held, Source, broadcast, call, settle
 from selion.bag.strings import StringAccessor
@@ -70,8 +71,9 @@ class _Lazy:
         """
         return persist(self, traverse=False, **kwargs)[0]
 
-    def visualize(self, *args, **kwargs):
-        raise NotImplementedError(f"selion.bag.{type(self).__name__}.visualize is not implemented")
+    def visualize(self, filename="mydask", format=None, optimize_graph=False, **kwargs):
+        """Draw what computing this will do. See `selion.visualize`."""
+        return visualize(self, filename=filename, format=format, optimize_graph=optimize_graph, **kwargs)
 
 
 class Item(_Lazy):
