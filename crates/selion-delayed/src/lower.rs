@@ -1,7 +1,7 @@
 //! From delayed values and arrays to one graph.
 //!
-//! Arrays may need delayed values (their blocks are made by calls) and delayed values may need arrays. Depths say in how
-//! many turns the two must take place: at each, arrays first, all together, then calls.
+//! Arrays may need delayed values (their blocks are made by calls) and delayed values may need arrays. Depths say in
+//! how many turns the two must take place: at each, arrays first, all together, then calls.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -24,8 +24,8 @@ pub enum Root {
     Delayed(Delayed),
 }
 
-/// Identities are hashes already, or counts. Those of counts stay neighbours, so that walking what was made one after the
-/// other walks through memory.
+/// Identities are hashes already, or counts. Those of counts stay neighbours, so that walking what was made one after
+/// the other walks through memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Id([u64; 2]);
 
@@ -164,7 +164,8 @@ impl<'r> Needs<'r> {
         &self.promises
     }
 
-    /// The graph that computes the roots. Its wanted values are, for each root in turn, its blocks in C order, or its value.
+    /// The graph that computes the roots. Its wanted values are, for each root in turn, its blocks in C order, or its
+    /// value.
     ///
     /// Arrays are optimised here, unless nothing is to be fused; `fold` says whether constants are computed meanwhile.
     ///

@@ -1,8 +1,8 @@
 //! Values to come of which the Rust type is known, and what a lazily called Rust function is made of.
 //!
 //! A value of any type travels through graphs as an [`Object`](Value::Object), a [`Chunk`] as itself and `()` as
-//! [`Unit`](Value::Unit). What only one task needs is moved into it; what several need is borrowed from the one value that
-//! they share, or cloned.
+//! [`Unit`](Value::Unit). What only one task needs is moved into it; what several need is borrowed from the one value
+//! that they share, or cloned.
 
 use std::any::{Any, type_name};
 use std::hash::{Hash, Hasher};
@@ -124,8 +124,8 @@ pub fn gather<T: Any + Clone + Send + Sync>(parts: impl IntoIterator<Item = Lazy
 
 /// An argument of a lazily called function: a value that is there, or one to come.
 ///
-/// Made from a `T`, a [`Lazy<T>`] or a reference to one; a whole [`Array`] is a [`Chunk`] to come, and several lazy values
-/// are a vector.
+/// Made from a `T`, a [`Lazy<T>`] or a reference to one; a whole [`Array`] is a [`Chunk`] to come, and several lazy
+/// values are a vector.
 ///
 /// ```
 /// use selion_delayed::{Arg, Lazy};
@@ -314,8 +314,8 @@ impl Inputs {
     }
 }
 
-/// The identity of a call that gives the same whenever its arguments are the same: that of the function, told apart from
-/// others by its type and its place in the source, and those of its arguments.
+/// The identity of a call that gives the same whenever its arguments are the same: that of the function, told apart
+/// from others by its type and its place in the source, and those of its arguments.
 pub fn identity<F>(place: (&str, u32, u32), _function: &F, arguments: impl Hash) -> DelayedId {
     hash_id((place, type_name::<F>(), arguments))
 }

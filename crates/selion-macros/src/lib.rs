@@ -9,9 +9,9 @@ use proc_macro::TokenStream;
 
 /// Makes a function lazily callable.
 ///
-/// The function takes, for each parameter of type `T`, anything that is [`Into<Arg<T>>`]: a plain value, or a `Lazy<T>` (or
-/// a reference to one), which is a value to come. It returns at once, with a `Lazy` of its result. Inside of its own body
-/// its name means the function as written.
+/// The function takes, for each parameter of type `T`, anything that is [`Into<Arg<T>>`]: a plain value, or a `Lazy<T>`
+/// (or a reference to one), which is a value to come. It returns at once, with a `Lazy` of its result. Inside of its
+/// own body its name means the function as written.
 ///
 /// ```
 /// use selion::prelude::*;
@@ -33,8 +33,8 @@ use proc_macro::TokenStream;
 ///
 /// # Parameters
 ///
-/// A parameter by value is `Clone + Send + Sync + 'static`. A value to come is moved into the task if nobody else needs it,
-/// and cloned otherwise. A parameter by reference, `&T`, is borrowed from the value that all tasks share, without a
+/// A parameter by value is `Clone + Send + Sync + 'static`. A value to come is moved into the task if nobody else needs
+/// it, and cloned otherwise. A parameter by reference, `&T`, is borrowed from the value that all tasks share, without a
 /// clone; `&[T]` takes a `Vec<T>` to come, and `&str` a `String`.
 ///
 /// ```
@@ -58,8 +58,8 @@ use proc_macro::TokenStream;
 ///
 /// # Errors
 ///
-/// A function that returns a `Result<T, E>`, where `E` is `Into<Box<dyn Error + Send + Sync>>`, gives a `Lazy<T>`, and its
-/// error is that of the task. So is a panic. (What counts is the name `Result`, with the value's type first.)
+/// A function that returns a `Result<T, E>`, where `E` is `Into<Box<dyn Error + Send + Sync>>`, gives a `Lazy<T>`, and
+/// its error is that of the task. So is a panic. (What counts is the name `Result`, with the value's type first.)
 ///
 /// ```
 /// # use selion::prelude::*;

@@ -4,7 +4,7 @@
 //! function, to `selion::delayed::typed`, where everything happens that can be done without generating code.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{
     Attribute, Error, FnArg, GenericArgument, GenericParam, Ident, ItemFn, Pat, PathArguments, Result, ReturnType,
@@ -35,8 +35,9 @@ pub(crate) fn expand(options: &Options, function: ItemFn) -> Result<TokenStream>
     // What is borrowed comes after all that is moved.
     let (borrowed, moved): (Vec<&Parameter>, Vec<&Parameter>) = parameters.iter().partition(|one| one.borrowed);
     let from_slot = |parameter: &&Parameter, given: TokenStream, how: &str| {
-        let (name, text, how) = (&parameter.name, parameter.name.to_string(), format_ident!("{how}"));
-        quote_spanned!(parameter.owned.span()=> #[allow(clippy::let_unit_value)] let #name = #name.#how(#given, #text)?;)
+        let (name, text, span) = (&parameter.name, parameter.name.to_string(), parameter.owned.span());
+        let how = Ident::new(how, span);
+        quote_spanned!(span=> #[allow(clippy::let_unit_value)] let #name = #name.#how(#given, #text)?;)
     };
     let moved = moved.iter().map(|parameter| from_slot(parameter, quote!(#given), "take"));
     let borrowed = borrowed.iter().map(|parameter| from_slot(parameter, quote!(&*#given), "borrow"));
