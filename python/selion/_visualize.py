@@ -44,13 +44,10 @@ def visualize(
     filename="mydask",
     traverse: bool = True,
     optimize_graph: bool = False,
-    maxval=None,
-    engine=None,
     format: str | None = None,
     rankdir: str = "BT",
     color: str | None = None,
     collapse_outputs: bool = False,
-    **kwargs,
 ) -> Picture:
     """Draw what computing collections will do: circles for functions, boxes for what they make. No Graphviz is needed.
 

@@ -41,7 +41,10 @@ def test_a_stencil_does_not_see_blocks(data):
     lazy = da.from_array(x, chunks=data.draw(chunkings(x.shape)))
     padded = np.pad(x, 1, mode="edge")
     want = padded[:-2] + padded[1:-1] + padded[2:]
-    around = lambda b: b + np.roll(b, 1) + np.roll(b, -1)  # noqa: E731
+
+    def around(b):
+        return b + np.roll(b, 1) + np.roll(b, -1)
+
     assert_same(lazy.map_overlap(around, depth=1, boundary="nearest").compute(), want)
 
 

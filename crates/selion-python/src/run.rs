@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock, RwLock};
 use std::thread::ThreadId;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -21,6 +22,10 @@ static MAIN_THREAD: OnceLock<ThreadId> = OnceLock::new();
 
 /// What runs in the background ends with this.
 static BACKGROUND: LazyLock<CancelToken> = LazyLock::new(CancelToken::default);
+/// Held by all that runs in the background.
+static ALIVE: LazyLock<Arc<()>> = LazyLock::new(Arc::default);
+/// How long the end of the interpreter waits for it.
+const END_MAX: Duration = Duration::from_secs(5);
 
 /// Counts the tasks of all graphs that start while it is registered.
 #[pyclass(frozen, module = "selion._selion")]
@@ -210,6 +215,7 @@ fn persist<'py>(
         Scheduler::Threads(threads) => threads,
         Scheduler::Synchronous(synchronous) => Arc::new(synchronous),
     };
+    let executor = Arc::new(InBackground { executor, _alive: Arc::clone(&ALIVE) });
     let kept = py.detach(|| selion::persist_with(&collections, executor, &BACKGROUND, Watchers::now()));
     let to_python = |collection| match collection {
         Collection::Array(array) => Ok(Bound::new(py, PyArray(array))?.into_any()),
@@ -218,10 +224,34 @@ fn persist<'py>(
     kept.map_err(crate::errors::to_python)?.into_iter().map(to_python).collect()
 }
 
-/// Ends what runs in the background, since the interpreter ends.
+/// An executor of the background: `ALIVE` is held as long as it is.
+struct InBackground {
+    executor: Arc<dyn Executor>,
+    _alive: Arc<()>,
+}
+
+impl Executor for InBackground {
+    fn execute(
+        &self,
+        graph: Graph,
+        cancel: &CancelToken,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Vec<Value>, ExecError> {
+        self.executor.execute(graph, cancel, observer)
+    }
+}
+
+/// Ends what runs in the background, since the interpreter ends, and waits until it has cleaned up: a running task is
+/// waited for, but not for ever.
 #[pyfunction]
-fn end_background() {
+fn end_background(py: Python<'_>) {
     BACKGROUND.cancel();
+    py.detach(|| {
+        let begin = Instant::now();
+        while Arc::strong_count(&ALIVE) > 1 && begin.elapsed() < END_MAX {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
 }
 
 /// Computes an array of unknown lengths and keeps its blocks.

@@ -26,19 +26,22 @@
 
 mod compute;
 mod error;
+mod executor;
 mod ops;
+mod persist;
 mod picture;
 mod settings;
+mod store;
 mod values;
 
-pub use compute::{
-    Collection, Run, compute_chunk_sizes_with, compute_with, executor, explain, graph_of, persist_with, store_with,
-    stored,
-};
+pub use compute::{Collection, Run, compute_chunk_sizes_with, compute_with, explain, graph_of};
 pub use error::Error;
+pub use executor::executor;
 pub use ops::ArrayExt;
+pub use persist::persist_with;
 pub use picture::{PictureOptions, picture};
 pub use settings::{SETTINGS, Setting, SettingError, Settings, Value as SettingValue, parse_bytes, settings};
+pub use store::{store_with, stored};
 pub use values::{Computable, LazyExt, compute};
 
 pub use selion_delayed::{Arg, Lazy, gather};

@@ -7,8 +7,10 @@ use selion_array::{Array, ReduceKind};
 use selion_core::{CancelToken, Chunk, Executor, Silent};
 use selion_io::ZarrArray;
 
-use crate::compute::{executor, sizes, store_with};
+use crate::compute::sizes;
 use crate::error::Error;
+use crate::executor::executor;
+use crate::store::store_with;
 use crate::values::compute;
 
 /// What an array can do beyond making expressions: be computed, read and written.

@@ -8,8 +8,10 @@ use selion_core::{CancelToken, Chunk, ExecError, Executor, Graph, Silent, Value}
 use selion_delayed::typed::wrong_type;
 use selion_delayed::{Lazy, take};
 
-use crate::compute::{Collection, compute_with, executor, incomplete, persist_with};
+use crate::compute::{Collection, compute_with, incomplete};
 use crate::error::Error;
+use crate::executor::executor;
+use crate::persist::persist_with;
 
 /// What [`compute`] takes: arrays, lazy values, and references, vectors, slices and tuples of those.
 pub trait Computable {

@@ -795,14 +795,14 @@ class Bag(_Lazy):
         grouper, n = elementwise.getter(grouper), self.npartitions
         if shuffle in (None, "disk"):
             n = n if npartitions is None else npartitions
-            make = lambda: grouping.shuffle_disk(self._lowered(), grouper, n, blocksize)  # noqa: E731
+            shuffled = partial(grouping.shuffle_disk, grouper=grouper, npartitions=n, blocksize=blocksize)
         elif shuffle == "tasks":
             k, stages = grouping.stages_of(n, max_branch)
             n = k**stages
-            make = lambda: grouping.shuffle_tasks(self._lowered(), grouper, k, stages)  # noqa: E731
+            shuffled = partial(grouping.shuffle_tasks, grouper=grouper, k=k, stages=stages)
         else:
             raise NotImplementedError(f"Shuffle must be 'disk' or 'tasks', got {shuffle!r}")
-        return Bag._later(n, make, "groupby", self)
+        return Bag._later(n, lambda: shuffled(self._lowered()), "groupby", self)
 
     def foldby(self, key, binop, initial=no_default, combine=None, combine_initial=no_default, split_every=None) -> Bag:
         """A fold of the items of each key: pairs of the key and the total, in one partition.

@@ -140,8 +140,11 @@ def concat(bags) -> Bag:
     [1, 2, 3]
     """
     bags = builtins.list(bags)
-    make = lambda: [part for bag in bags for part in bag._lowered()]  # noqa: E731
-    return Bag._later(sum(bag.npartitions for bag in bags), make, "concat", *bags)
+
+    def parts() -> builtins.list:
+        return [part for bag in bags for part in bag._lowered()]
+
+    return Bag._later(sum(bag.npartitions for bag in bags), parts, "concat", *bags)
 
 
 def zip(*bags: Bag) -> Bag:

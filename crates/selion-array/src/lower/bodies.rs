@@ -155,6 +155,10 @@ impl Body for WriteBody {
         &self.name
     }
 
+    fn label(&self, _: usize) -> &str {
+        "store"
+    }
+
     fn place(&self, index: usize) -> String {
         self.chunks.place(index)
     }

@@ -449,8 +449,8 @@ impl Lowering {
         }
         let (_, state_bytes) = member.output_bytes();
         let place_elements: Vec<u64> = (0..places.count()).map(|place| block_elements(places, place)).collect();
-        let name = format!("{}-{:08x}", reduction.kind.name(), member.node.id() as u32);
-        let merge = CombineBody::merge(format!("{name}-merge"), reduction, dtype, chunks);
+        let (kind, hash) = (reduction.kind.name(), member.node.id() as u32);
+        let merge = CombineBody::merge(format!("{kind}-merge-{hash:08x}"), reduction, dtype, chunks);
         let mut merge_id = None;
         while states.first().is_some_and(|states| states.len() > reduction.split_every) {
             let body = *merge_id.get_or_insert_with(|| self.builder.body(Arc::clone(&merge) as _));
@@ -463,7 +463,7 @@ impl Lowering {
                     .collect();
             }
         }
-        let finish = self.builder.body(CombineBody::finish(name, reduction, dtype, chunks)?);
+        let finish = self.builder.body(CombineBody::finish(format!("{kind}-{hash:08x}"), reduction, dtype, chunks)?);
         let item_bytes = member.node.dtype().size() as u64;
         Ok(self
             .layer_of(places, item_bytes, |builder, place, nbytes| builder.task(finish, place, &states[place], nbytes)))
