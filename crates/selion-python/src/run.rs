@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock, RwLock};
 use std::thread::ThreadId;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -24,8 +24,8 @@ static MAIN_THREAD: OnceLock<ThreadId> = OnceLock::new();
 static BACKGROUND: LazyLock<CancelToken> = LazyLock::new(CancelToken::default);
 /// Held by all that runs in the background.
 static ALIVE: LazyLock<Arc<()>> = LazyLock::new(Arc::default);
-/// How long the end of the interpreter waits for it.
-const END_MAX: Duration = Duration::from_secs(5);
+/// How often the end of the interpreter looks whether all of it has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Counts the tasks of all graphs that start while it is registered.
 #[pyclass(frozen, module = "selion._selion")]
@@ -241,17 +241,16 @@ impl Executor for InBackground {
     }
 }
 
-/// Ends what runs in the background, since the interpreter ends, and waits until it has cleaned up: a running task is
-/// waited for, but not for ever.
+/// Ends what runs in the background, since the interpreter ends: tasks that have not started never do, and those that run
+/// are waited for, as `concurrent.futures` does, unless the user interrupts.
 #[pyfunction]
-fn end_background(py: Python<'_>) {
+fn end_background(py: Python<'_>) -> PyResult<()> {
     BACKGROUND.cancel();
-    py.detach(|| {
-        let begin = Instant::now();
-        while Arc::strong_count(&ALIVE) > 1 && begin.elapsed() < END_MAX {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    });
+    while Arc::strong_count(&ALIVE) > 1 {
+        py.detach(|| std::thread::sleep(LOOK_AGAIN));
+        py.check_signals()?;
+    }
+    Ok(())
 }
 
 /// Computes an array of unknown lengths and keeps its blocks.
