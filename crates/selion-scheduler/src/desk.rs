@@ -443,4 +443,3 @@ impl<V: Clone> Desk<V> {
         self.tasks.values().filter(|task| task.stage == Stage::Running).count()
     }
 }
-

@@ -422,8 +422,10 @@ impl Scheduler {
     /// A worker could not get an input of a task, and gives the task back.
     pub(crate) fn lacking(&mut self, worker: WorkerId, key: Key, attempt: u32, input: Key, from: &[WorkerId]) {
         if let Some(input) = self.tasks.find(input) {
-            for holder in from {
-                if self.tasks[input].holders.contains(holder) {
+            // If it asked nobody, it was told that it has the value itself.
+            let itself = [worker];
+            for holder in if from.is_empty() { &itself } else { from } {
+                if self.tasks.contains(input) && self.tasks[input].holders.contains(holder) {
                     self.lose_copy(input, *holder);
                 }
             }

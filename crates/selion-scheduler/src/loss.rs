@@ -61,21 +61,20 @@ impl Scheduler {
                 "{group}-{} was running on {} workers when they died; the last: {cause}",
                 task.key, task.deaths
             );
-            let failure = Failure {
-                kind: FailureKind::KilledWorker,
-                origin: task.key,
-                message,
-                exception: Bytes::new(),
-            };
+            let failure =
+                Failure { kind: FailureKind::KilledWorker, origin: task.key, message, exception: Bytes::new() };
             self.fail(ix, Arc::new(failure));
         }
         for ix in assigned {
-            if !self.tasks.contains(ix) || self.tasks[ix].state != State::Waiting || self.tasks[ix].pending != u32::MAX {
+            if !self.tasks.contains(ix) || self.tasks[ix].state != State::Waiting || self.tasks[ix].pending != u32::MAX
+            {
                 continue;
             }
             if self.tasks[ix].is_needed() { self.await_inputs(ix) } else { self.check_needed(ix) }
         }
-        for (other, record) in self.fleet.iter().map(|(other, record)| (other, record.peers.contains(&id))).collect::<Vec<_>>() {
+        for (other, record) in
+            self.fleet.iter().map(|(other, record)| (other, record.peers.contains(&id))).collect::<Vec<_>>()
+        {
             if record {
                 self.tell(other, ToWorker::PeerGone(id));
             }
@@ -203,7 +202,8 @@ impl Scheduler {
         worker.duty = Duty::Retiring;
         self.fleet.relist(id);
         self.requeue_near(id);
-        let waiting: Vec<Ix> = self.fleet.get(id).map(|worker| worker.assigned.iter().copied().collect()).unwrap_or_default();
+        let waiting: Vec<Ix> =
+            self.fleet.get(id).map(|worker| worker.assigned.iter().copied().collect()).unwrap_or_default();
         for ix in waiting {
             if !std::mem::replace(&mut self.tasks[ix].recalled, true) {
                 let key = self.tasks[ix].key;
@@ -268,7 +268,8 @@ impl Scheduler {
         for key in keys {
             let Some(ix) = self.tasks.find(*key).filter(|ix| self.tasks[*ix].is_there()) else { continue };
             let holders = self.tasks[ix].holders.to_vec();
-            let missing = copies.saturating_sub(holders.iter().filter(|holder| targets.iter().any(|(_, id)| id == *holder)).count());
+            let missing = copies
+                .saturating_sub(holders.iter().filter(|holder| targets.iter().any(|(_, id)| id == *holder)).count());
             for (_, target) in targets.iter().filter(|(_, id)| !holders.contains(id)).take(missing) {
                 self.introduce(*target, &holders);
                 let nbytes = self.tasks[ix].nbytes;

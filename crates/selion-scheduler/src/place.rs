@@ -173,7 +173,8 @@ impl Scheduler {
         let count = (later.len() - threads).div_ceil(2);
         for (_, ix) in later.into_iter().rev().take(count) {
             let task = &self.tasks[ix];
-            let is_read_there = task.dependents.iter().any(|reader| self.tasks[*reader].state == State::Assigned(victim));
+            let is_read_there =
+                task.dependents.iter().any(|reader| self.tasks[*reader].state == State::Assigned(victim));
             let waits_there = !task.inputs.iter().all(|input| self.tasks[*input].is_there());
             if task.class != 0 || is_read_there || waits_there || task.is_pinned() {
                 continue;
@@ -400,6 +401,8 @@ impl Scheduler {
 impl crate::records::Record {
     /// Whether it may only run where it is.
     pub(crate) fn is_pinned(&self) -> bool {
-        self.rules.as_ref().is_some_and(|rules| rules.actor || (!rules.workers.is_empty() && !rules.allow_other_workers))
+        self.rules
+            .as_ref()
+            .is_some_and(|rules| rules.actor || (!rules.workers.is_empty() && !rules.allow_other_workers))
     }
 }

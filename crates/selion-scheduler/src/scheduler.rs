@@ -10,7 +10,9 @@ use smallvec::SmallVec;
 
 use crate::fleet::{Duty, Fleet, Worker};
 use crate::ids::{Map, Set};
-use crate::message::{Failure, FailureKind, FromClient, FromWorker, Rules, Submit, Task, ToClient, ToWorker, WorkerInfo};
+use crate::message::{
+    Failure, FailureKind, FromClient, FromWorker, Rules, Submit, Task, ToClient, ToWorker, WorkerInfo,
+};
 use crate::records::{Ix, NO_BLOB, Queue, Record, Records, State};
 use crate::{BlobId, ClientId, Key, Micros, Priority, WorkerId};
 
@@ -130,8 +132,7 @@ pub struct Scheduler {
 impl Scheduler {
     /// A scheduler without workers, clients, tasks.
     pub fn new(config: Config) -> Self {
-        let anything =
-            Class { rules: Arc::new(Rules::default()), queue: BTreeSet::new(), since: None };
+        let anything = Class { rules: Arc::new(Rules::default()), queue: BTreeSet::new(), since: None };
         Scheduler {
             config,
             now: 0,
@@ -295,6 +296,7 @@ impl Scheduler {
             FromWorker::Lacking { key, attempt, input, from } => self.lacking(worker, key, attempt, input, &from),
             FromWorker::Acquired(key) => match self.tasks.find(key) {
                 Some(ix) if self.tasks[ix].is_there() => self.add_holder(ix, worker),
+                Some(ix) if self.tasks[ix].state == State::Assigned(worker) => {} // it will say that it is done
                 _ => self.tell(worker, ToWorker::Drop(vec![key])),
             },
             FromWorker::NotAcquired(_) => self.move_again(),
@@ -343,12 +345,7 @@ impl Scheduler {
     }
 
     /// The record of a task, new or known.
-    fn intern(
-        &mut self,
-        task: Task,
-        groups: &[u32],
-        rules: &[(Arc<Rules>, u32)],
-    ) -> Result<Ix, (FailureKind, String)> {
+    fn intern(&mut self, task: Task, groups: &[u32], rules: &[(Arc<Rules>, u32)]) -> Result<Ix, (FailureKind, String)> {
         let blob = match task.blob {
             None => NO_BLOB,
             Some(id) => *self
@@ -369,7 +366,8 @@ impl Scheduler {
         }
         if let Some(ix) = self.tasks.find(task.key) {
             let known = &self.tasks[ix];
-            let same = known.blob == blob && known.index == task.index && known.args == task.args && known.inputs == inputs;
+            let same =
+                known.blob == blob && known.index == task.index && known.args == task.args && known.inputs == inputs;
             return if same || blob == NO_BLOB {
                 Ok(ix)
             } else {

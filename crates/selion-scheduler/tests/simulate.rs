@@ -4,8 +4,8 @@
 //! to them; the scheduler dies and comes back knowing nothing. In the end every task that is wanted has its value or the
 //! failure it deserves, nothing is held for nobody, and no input was missing when a task began.
 
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -142,8 +142,7 @@ impl World {
         let number = self.next_machine;
         self.next_machine += 1;
         let nthreads = 1 + self.random.below(3) as usize;
-        let machine =
-            Machine { desk: Desk::default(), nthreads, running: BTreeMap::new(), id: WorkerId(u32::MAX) };
+        let machine = Machine { desk: Desk::default(), nthreads, running: BTreeMap::new(), id: WorkerId(u32::MAX) };
         self.machines.insert(number, machine);
         self.introduce(number);
     }
@@ -213,7 +212,8 @@ impl World {
         for key in started {
             *self.runs.entry(key).or_insert(0) += 1;
             if !self.deaths && self.scheduler_deaths == 0 {
-                let elsewhere = self.machines.iter().any(|(other, machine)| *other != number && machine.running.contains_key(&key));
+                let elsewhere =
+                    self.machines.iter().any(|(other, machine)| *other != number && machine.running.contains_key(&key));
                 assert!(!elsewhere, "{key:?} runs on two machines at once");
             }
             if self.recipes[&key].1 == Kind::Kills {
@@ -325,7 +325,8 @@ impl World {
                 self.pump(number);
             }
             Event::Fetched { machine: number, from, key } => {
-                let value = self.by_id.get(&from).and_then(|peer| self.machines[peer].desk.value(key)).map(|(v, n)| (*v, n));
+                let value =
+                    self.by_id.get(&from).and_then(|peer| self.machines[peer].desk.value(key)).map(|(v, n)| (*v, n));
                 let Some(machine) = self.machines.get_mut(&number) else { return };
                 match value {
                     Some((value, nbytes)) => machine.desk.fetched(key, value, nbytes),
@@ -434,6 +435,9 @@ impl World {
         while let Some(Reverse((time, sequence))) = self.queue.pop() {
             self.now = self.now.max(time);
             let event = self.events.remove(&sequence).unwrap();
+            if steps > 1_999_900 {
+                eprintln!("{} {}", self.now, describe(&event));
+            }
             self.happen(event);
             steps += 1;
             assert!(steps < 2_000_000, "it does not come to rest");
@@ -663,5 +667,18 @@ fn a_retiring_worker_leaves_nothing_behind() {
         let most = world.runs.values().max().copied().unwrap_or(0);
         assert!(most <= 1, "seed {seed}: nothing ran twice");
         check_empty_after_release(&mut world);
+    }
+}
+
+fn describe(event: &Event) -> String {
+    match event {
+        Event::ToScheduler { worker, messages, .. } => format!("{worker:?} says {messages:?}"),
+        Event::ToWorker { worker, messages, .. } => format!("{worker:?} hears {messages:?}"),
+        Event::FromClient { client, message, .. } => format!("{client:?} says {message:?}"),
+        Event::ToClient { client, messages, .. } => format!("{client:?} hears {messages:?}"),
+        Event::TaskEnds { machine, key } => format!("{key:?} ends on {machine}"),
+        Event::Fetched { machine, from, key } => format!("{machine} fetches {key:?} from {from:?}"),
+        Event::Kill { machine } => format!("{machine} dies"),
+        _ => "something else".to_owned(),
     }
 }
