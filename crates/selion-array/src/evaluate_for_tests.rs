@@ -16,7 +16,7 @@ pub(crate) fn try_evaluate(array: &Array) -> Result<Chunk, TaskError> {
     for task in graph.tasks() {
         let inputs: Vec<Value> = graph.inputs(task).iter().map(|value| values[value.index()].clone()).collect();
         let (body, index) = graph.body(task);
-        let results = body.run(index, &inputs, &TaskContext { cancel: &CancelToken::default() })?;
+        let results = body.run(index, &inputs, &TaskContext { cancel: &CancelToken::default(), host: None })?;
         for (value, result) in graph.outputs(task).zip(results) {
             values[value.index()] = result;
         }

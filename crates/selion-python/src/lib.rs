@@ -7,6 +7,7 @@
 //! * `delayed`: Python functions that are called later;
 //! * `draw`: drawings of chunks, and `explain()`;
 //! * `ops`: joins, shapes, products, sorts, counts;
+//! * `processes`: Python functions in other processes;
 //! * `run`: computing, with signals looked after;
 //! * `source`: Python objects as storage; `settings`: `selion.config`; `errors`: which exception an error becomes.
 
@@ -19,6 +20,7 @@ mod draw;
 mod errors;
 mod index;
 mod ops;
+mod processes;
 mod run;
 mod settings;
 mod source;
@@ -36,6 +38,7 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     index::register(m)?;
     draw::register(m)?;
     ops::register(m)?;
+    processes::register(m)?;
     run::register(m)?;
     settings::register(m)
 }

@@ -8,16 +8,21 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use selion::Collection;
 use selion::array::Array;
-use selion::core::{CancelToken, ChunkSink, ExecError, Executor, Graph, Observer, TaskId, Value};
+use selion::core::{CancelToken, ChunkSink, ExecError, Executor, Graph, Host, Observer, TaskId, Value};
 use selion::runtime::{Config, Synchronous, Threads};
 
 use crate::array::PyArray;
 use crate::chunk::to_numpy;
 use crate::delayed::{PyDelayed, from_value};
 use crate::errors::to_python;
+use crate::processes::Processes;
 
 /// The thread that imported the module: the only one on which Python delivers signals.
 static MAIN_THREAD: OnceLock<ThreadId> = OnceLock::new();
+
+fn is_main_thread() -> bool {
+    MAIN_THREAD.get() == Some(&std::thread::current().id())
+}
 
 /// What runs in the background ends with this.
 static BACKGROUND: LazyLock<CancelToken> = LazyLock::new(CancelToken::default);
@@ -96,23 +101,59 @@ fn remove_progress(progress: &Bound<'_, Progress>) {
     }
 }
 
-/// Who runs the tasks of one call.
-enum Scheduler {
+/// Who runs the tasks of one call, and where Python functions are called if not here.
+struct Scheduler {
+    runner: Runner,
+    host: Option<Arc<Host>>,
+}
+
+enum Runner {
     Threads(Arc<Threads>),
     Synchronous(Synchronous),
 }
 
-fn scheduler(name: Option<&str>, num_workers: Option<usize>) -> PyResult<Scheduler> {
+impl Executor for Scheduler {
+    fn execute(
+        &self,
+        graph: Graph,
+        cancel: &CancelToken,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Vec<Value>, ExecError> {
+        match &self.runner {
+            Runner::Threads(threads) => threads.execute(self.hosted(graph), cancel, observer),
+            Runner::Synchronous(synchronous) => synchronous.execute(self.hosted(graph), cancel, observer),
+        }
+    }
+}
+
+impl Scheduler {
+    fn hosted(&self, graph: Graph) -> Graph {
+        match &self.host {
+            Some(host) => graph.hosted(Arc::clone(host)),
+            None => graph,
+        }
+    }
+}
+
+fn scheduler(py: Python<'_>, name: Option<&str>, num_workers: Option<usize>) -> PyResult<Scheduler> {
     let settings = selion::settings().map_err(to_python)?;
     let chosen = settings.text("scheduler");
     let memory_limit = settings.integer("memory_limit");
+    let threads = || match num_workers {
+        None => selion::executor().map_err(to_python).map(Runner::Threads),
+        Some(threads) => {
+            let config = Config { threads, memory_limit, ..Config::default() };
+            Ok(Runner::Threads(Arc::new(Threads::new(config))))
+        }
+    };
     match name.or(chosen.as_deref()).unwrap_or("threads") {
-        "threads" | "threading" | "multithreading" => Ok(Scheduler::Threads(match num_workers {
-            None => selion::executor().map_err(to_python)?,
-            Some(threads) => Arc::new(Threads::new(Config { threads, memory_limit, ..Config::default() })),
-        })),
+        "threads" | "threading" | "multithreading" => Ok(Scheduler { runner: threads()?, host: None }),
+        "processes" | "multiprocessing" => {
+            Ok(Scheduler { runner: threads()?, host: Some(Arc::new(Processes::new(py)?)) })
+        }
         "synchronous" | "sync" | "single-threaded" => {
-            Ok(Scheduler::Synchronous(Synchronous::new(Config { threads: 1, memory_limit, ..Config::default() })))
+            let config = Config { threads: 1, memory_limit, ..Config::default() };
+            Ok(Scheduler { runner: Runner::Synchronous(Synchronous::new(config)), host: None })
         }
         other => Err(pyo3::exceptions::PyValueError::new_err(format!(
             "Expected one of [distributed, multiprocessing, processes, single-threaded, sync, synchronous, threading, threads]; got '{other}'"
@@ -131,17 +172,16 @@ impl selion::Run for Call<'_> {
     fn run(&mut self, graph: Graph) -> Result<Vec<Value>, ExecError> {
         let cancel = CancelToken::default();
         let observer = Watchers::now();
-        match self.scheduler {
-            Scheduler::Synchronous(executor) => executor.execute(graph, &cancel, observer),
-            Scheduler::Threads(executor) if MAIN_THREAD.get() != Some(&std::thread::current().id()) => {
-                executor.execute(graph, &cancel, observer)
+        match &self.scheduler.runner {
+            Runner::Threads(threads) if is_main_thread() => {
+                threads.execute_polling(self.scheduler.hosted(graph), &cancel, observer, &mut || self.go_on())
             }
-            Scheduler::Threads(executor) => executor.execute_polling(graph, &cancel, observer, &mut || self.go_on()),
+            _ => self.scheduler.execute(graph, &cancel, observer),
         }
     }
 
     fn go_on(&mut self) -> bool {
-        if MAIN_THREAD.get() != Some(&std::thread::current().id()) {
+        if !is_main_thread() {
             return true;
         }
         let looked = Python::attach(|py| py.check_signals());
@@ -187,7 +227,7 @@ fn compute<'py>(
     scheduler: Option<&str>,
     num_workers: Option<usize>,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let (collections, scheduler) = (self::collections(collections)?, self::scheduler(scheduler, num_workers)?);
+    let (collections, scheduler) = (self::collections(collections)?, self::scheduler(py, scheduler, num_workers)?);
     let values = without_gil(py, &scheduler, |run| selion::compute_with(&collections, run))?;
     let to_python = |(value, collection): (Value, &Collection)| match (value, collection) {
         (Value::Chunk(chunk), Collection::Array(_)) => to_numpy(py, chunk),
@@ -205,11 +245,8 @@ fn persist<'py>(
     scheduler: Option<&str>,
     num_workers: Option<usize>,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let (collections, scheduler) = (self::collections(collections)?, self::scheduler(scheduler, num_workers)?);
-    let executor: Arc<dyn Executor> = match scheduler {
-        Scheduler::Threads(threads) => threads,
-        Scheduler::Synchronous(synchronous) => Arc::new(synchronous),
-    };
+    let (collections, scheduler) = (self::collections(collections)?, self::scheduler(py, scheduler, num_workers)?);
+    let executor = Arc::new(scheduler);
     let kept = py.detach(|| selion::persist_with(&collections, executor, &BACKGROUND, Watchers::now()));
     let to_python = |collection| match collection {
         Collection::Array(array) => Ok(Bound::new(py, PyArray(array))?.into_any()),
@@ -227,13 +264,13 @@ fn end_background() {
 /// Computes an array of unknown lengths and keeps its blocks.
 #[pyfunction]
 fn compute_chunk_sizes(py: Python<'_>, array: &PyArray) -> PyResult<PyArray> {
-    let scheduler = scheduler(None, None)?;
+    let scheduler = scheduler(py, None, None)?;
     without_gil(py, &scheduler, |run| selion::compute_chunk_sizes_with(&array.0, run)).map(PyArray)
 }
 
 /// Computes arrays into sinks.
 pub(crate) fn store(py: Python<'_>, targets: &[(Array, Arc<dyn ChunkSink>)], name: Option<&str>) -> PyResult<()> {
-    let scheduler = scheduler(name, None)?;
+    let scheduler = scheduler(py, name, None)?;
     without_gil(py, &scheduler, |run| selion::store_with(targets, run))
 }
 
