@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import select
@@ -33,7 +34,7 @@ def serve(descriptor: int) -> None:
         reply = _reply(request, functions)
         del request
         for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
+            with contextlib.suppress(AttributeError, OSError, ValueError):  # a function may have closed it
                 stream.flush()
         channel.send(b"", *reply)
 

@@ -7,11 +7,15 @@ other side maps the file and has the buffers without a copy.
 
 from __future__ import annotations
 
+import functools
+import io
 import os
 import pickle
 import socket
 import struct
 import tempfile
+import types
+from collections import ChainMap
 
 from selion import _selion
 
@@ -24,11 +28,7 @@ _HEADER = struct.Struct("<QQQ")  # lengths of head and body, and how many buffer
 
 
 def pack(value) -> tuple[bytes, list[memoryview]]:
-    """The pickle of anything, functions and classes that have no module of their own included, and its large buffers."""
-    try:
-        import cloudpickle
-    except ImportError:
-        raise ImportError('scheduler="processes" needs the package cloudpickle') from None
+    """The pickle of anything, functions and classes without a module of their own included, and its large buffers."""
     buffers = []
 
     def in_stream(buffer: pickle.PickleBuffer) -> bool:
@@ -38,7 +38,25 @@ def pack(value) -> tuple[bytes, list[memoryview]]:
         buffers.append(raw)
         return False
 
-    return cloudpickle.dumps(value, protocol=5, buffer_callback=in_stream), buffers
+    stream = io.BytesIO()
+    _pickler()(stream, protocol=5, buffer_callback=in_stream).dump(value)
+    return stream.getvalue(), buffers
+
+
+@functools.cache
+def _pickler():
+    """cloudpickle's, which leaves out in which file a function is: it is wanted in tracebacks."""
+    try:
+        from cloudpickle import Pickler
+    except ImportError:
+        raise ImportError('scheduler="processes" needs the package cloudpickle') from None
+
+    def reduce(code: types.CodeType):
+        make, args = Pickler.dispatch_table[types.CodeType](code)
+        return make, tuple(code.co_filename if arg == "<dynamic-code>" else arg for arg in args)
+
+    table = ChainMap({types.CodeType: reduce}, Pickler.dispatch_table)
+    return type("WithFileNames", (Pickler,), {"dispatch_table": table})
 
 
 class Channel:
@@ -67,7 +85,7 @@ class Channel:
             finally:
                 os.close(file)
         while rest:
-            rest = rest[self._wait(lambda: self._sock.send(rest)) :]
+            rest = rest[self._wait(functools.partial(self._sock.send, rest)) :]
 
     def receive(self) -> tuple[bytearray, bytearray, list[memoryview]]:
         """The next message.
@@ -100,7 +118,7 @@ class Channel:
             data.extend(bytes(size - filled))
             with memoryview(data) as view:
                 while filled < size:
-                    got = self._wait(lambda at=filled: self._sock.recv_into(view[at:]))
+                    got = self._wait(functools.partial(self._sock.recv_into, view[filled:]))
                     if not got:
                         raise EOFError
                     filled += got

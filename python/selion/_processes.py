@@ -41,7 +41,7 @@ class ProcessPoolError(RuntimeError):
 
 
 class RemoteTraceback(Exception):
-    """The traceback of an exception in the process in which it was raised, as text: the cause of that exception here."""
+    """The traceback that an exception had in the process in which it was raised; the cause of the exception here."""
 
     def __str__(self):
         return f'\n"""\n{self.args[0]}"""'
@@ -83,15 +83,7 @@ class Session:
             return function(*args, **kwargs)
         token, code = self._function(name, function)
         body, buffers = _packed(f"an argument of {name!r}", (None if token else function, args, kwargs))
-        child = _pool.take()
-        try:
-            body, buffers = child.ask((name, token, code, self._path), body, buffers, cancelled)
-        except (EOFError, ConnectionError):
-            raise ProcessPoolError(f"the process that called {name!r} {child.end()}") from None
-        except BaseException:
-            child.interrupt()
-            raise
-        _pool.give(child)
+        body, buffers = self._ask((name, token, code, self._path), body, buffers, cancelled)
         try:
             good, value = pickle.loads(body, buffers=buffers)
         except Exception as error:
@@ -101,6 +93,23 @@ class Session:
         error, text = value
         error.__cause__ = RemoteTraceback(text)
         raise error
+
+    def _ask(self, what, body: bytes, buffers: list, cancelled) -> tuple[bytearray, list]:
+        while True:
+            child = _pool.take()
+            try:
+                reply = child.ask(what, body, buffers, cancelled)
+            except (EOFError, ConnectionError) as lost:
+                end = child.end()
+                # One that died while it was idle has left the request unread; then nothing was called.
+                if isinstance(lost, EOFError) or not child.idle_since:
+                    raise ProcessPoolError(f"the process that called {what[0]!r} {end}") from None
+            except BaseException:
+                child.interrupt()
+                raise
+            else:
+                _pool.give(child)
+                return reply
 
     def _function(self, name: str, function) -> tuple[bytes | None, bytes | None]:
         """What a function is known by, and its pickle; nothing if it is too large to be remembered."""
@@ -142,7 +151,7 @@ class _Child:
         self._cancelled = None
         self._known: set = set()
         self._path = None
-        self.idle_since = 0.0
+        self.idle_since = 0.0  # it has served nobody yet
 
     def ask(self, what, body: bytes, buffers: list, cancelled) -> tuple[bytearray, list]:
         name, token, code, path = what
