@@ -7,6 +7,7 @@
 //! * `delayed`: Python functions that are called later;
 //! * `draw`: drawings of chunks, and `explain()`;
 //! * `ops`: joins, shapes, products, sorts, counts;
+//! * `observe`: who watches;
 //! * `processes`: Python functions in other processes;
 //! * `run`: computing, with signals looked after;
 //! * `source`: Python objects as storage; `settings`: `selion.config`; `errors`: which exception an error becomes.
@@ -19,6 +20,7 @@ mod delayed;
 mod draw;
 mod errors;
 mod index;
+mod observe;
 mod ops;
 mod processes;
 mod run;
@@ -37,6 +39,7 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     delayed::register(m)?;
     index::register(m)?;
     draw::register(m)?;
+    observe::register(m)?;
     ops::register(m)?;
     processes::register(m)?;
     run::register(m)?;

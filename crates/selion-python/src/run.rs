@@ -1,20 +1,20 @@
 //! Computing from Python: the GIL is released while tasks run, and signals are looked after.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, OnceLock, RwLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread::ThreadId;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use selion::Collection;
 use selion::array::Array;
-use selion::core::{CancelToken, ChunkSink, ExecError, Executor, Graph, Host, Observer, TaskId, Value};
+use selion::core::{CancelToken, ChunkSink, ExecError, Executor, Graph, Host, Observer, Value};
 use selion::runtime::{Config, Synchronous, Threads};
 
 use crate::array::PyArray;
 use crate::chunk::to_numpy;
 use crate::delayed::{PyDelayed, from_value};
 use crate::errors::to_python;
+use crate::observe::Watchers;
 use crate::processes::Processes;
 
 /// The thread that imported the module: the only one on which Python delivers signals.
@@ -26,80 +26,6 @@ fn is_main_thread() -> bool {
 
 /// What runs in the background ends with this.
 static BACKGROUND: LazyLock<CancelToken> = LazyLock::new(CancelToken::default);
-
-/// Counts the tasks of all graphs that start while it is registered.
-#[pyclass(frozen, module = "selion._selion")]
-#[derive(Default)]
-pub(crate) struct Progress {
-    tasks: AtomicUsize,
-    done: AtomicUsize,
-    running: AtomicUsize,
-    failed: AtomicUsize,
-}
-
-#[pymethods]
-impl Progress {
-    #[new]
-    fn new() -> Self {
-        Progress::default()
-    }
-
-    /// Tasks of the graphs so far, tasks that have run, graphs running now, graphs that failed.
-    fn counts(&self) -> (usize, usize, usize, usize) {
-        let read = |count: &AtomicUsize| count.load(Ordering::Relaxed);
-        (read(&self.tasks), read(&self.done), read(&self.running), read(&self.failed))
-    }
-}
-
-static OBSERVERS: RwLock<Vec<Arc<Py<Progress>>>> = RwLock::new(Vec::new());
-
-struct Watchers(Vec<Arc<Py<Progress>>>);
-
-impl Watchers {
-    fn now() -> Arc<Self> {
-        Arc::new(Watchers(OBSERVERS.read().map(|observers| observers.clone()).unwrap_or_default()))
-    }
-
-    fn each(&self, tell: impl Fn(&Progress)) {
-        self.0.iter().for_each(|watcher| tell(watcher.get()));
-    }
-}
-
-impl Observer for Watchers {
-    fn started(&self, graph: &Graph) {
-        self.each(|progress| {
-            progress.tasks.fetch_add(graph.len(), Ordering::Relaxed);
-            progress.running.fetch_add(1, Ordering::Relaxed);
-        });
-    }
-
-    fn task_finished(&self, _: &Graph, _: TaskId, _: usize) {
-        self.each(|progress| {
-            progress.done.fetch_add(1, Ordering::Relaxed);
-        });
-    }
-
-    fn finished(&self, _: &Graph, failed: bool) {
-        self.each(|progress| {
-            progress.running.fetch_sub(1, Ordering::Relaxed);
-            progress.failed.fetch_add(usize::from(failed), Ordering::Relaxed);
-        });
-    }
-}
-
-#[pyfunction]
-fn add_progress(progress: Py<Progress>) {
-    if let Ok(mut observers) = OBSERVERS.write() {
-        observers.push(Arc::new(progress));
-    }
-}
-
-#[pyfunction]
-fn remove_progress(progress: &Bound<'_, Progress>) {
-    if let Ok(mut observers) = OBSERVERS.write() {
-        observers.retain(|observer| !observer.bind(progress.py()).is(progress));
-    }
-}
 
 /// Who runs the tasks of one call, and where Python functions are called if not here.
 struct Scheduler {
@@ -276,9 +202,6 @@ pub(crate) fn store(py: Python<'_>, targets: &[(Array, Arc<dyn ChunkSink>)], nam
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let _ = MAIN_THREAD.set(std::thread::current().id());
-    m.add_class::<Progress>()?;
-    m.add_function(wrap_pyfunction!(add_progress, m)?)?;
-    m.add_function(wrap_pyfunction!(remove_progress, m)?)?;
     m.add_function(wrap_pyfunction!(compute, m)?)?;
     m.add_function(wrap_pyfunction!(end_background, m)?)?;
     m.add_function(wrap_pyfunction!(compute_chunk_sizes, m)?)?;
