@@ -27,6 +27,8 @@ class Case:
     numpy: Callable[[Any, int], Any] | bool = True  # the NumPy text, where it is another one; or False for none
     traffic: int = 0  # bytes that must at least be read from memory, for the limit
     rtol: float = 1e-9
+    dask: bool = True  # False where Dask would not end in time
+    max_seconds: float | None = None
     max_copies: float | None = None  # selion's time over that of copying the store
     max_reads: float | None = None  # how often selion may read the store
     max_writes: float | None = None
@@ -171,6 +173,66 @@ def anomaly(lib, path, k):
     return lib.get((x - x.mean(axis=0)).std())
 
 
+# ---- calls -----------------------------------------------------------------------------------------------------------
+
+
+def inc(x):
+    return x + 1
+
+
+def add(x, y):
+    return x + y
+
+
+def even(x):
+    return x % 2 == 0
+
+
+def call_tree(lib, _, k):
+    plus_one, plus = lib.delayed(inc), lib.delayed(add)
+    values = [plus_one(i) for i in range(50_000 // k)]
+    while len(values) > 1:
+        pairs = zip(values[::2], values[1::2], strict=False)
+        values = [plus(x, y) for x, y in pairs] + values[len(values) // 2 * 2 :]
+    return lib.get(values[0])
+
+
+def call_chain(lib, _, k):
+    plus_one, value = lib.delayed(inc), 0
+    for _ in range(100_000 // k):
+        value = plus_one(value)
+    return lib.get(value)
+
+
+def call_list(lib, _, k):
+    plus_one = lib.delayed(inc)
+    return lib.get(lib.delayed(sum)([plus_one(i) for i in range(8000 // k)]))
+
+
+def call_long_list(lib, _, k):
+    plus_one = lib.delayed(inc)
+    return lib.get(lib.delayed(sum)([plus_one(i) for i in range(100_000 // k)]))
+
+
+def call_build(lib, _, k):
+    n = 1_000_000 // k
+    plus_one, before = lib.delayed(inc), resident()
+    values = [plus_one(i) for i in range(n)]
+    grown = resident() - before
+    assert grown <= 250 * n, f"{grown / n:.0f} bytes for each"
+    return len(values)
+
+
+def resident() -> int:
+    import psutil
+
+    return psutil.Process().memory_info().rss
+
+
+def bag_sum(lib, _, k):
+    return lib.get(lib.bag.range(10**6 // k, npartitions=100).map(inc).filter(even).sum())
+
+
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 CASES = [
@@ -287,4 +349,24 @@ CASES = [
         max_reads=2.1,
         max_writes=0.01,
     ),
+    Case("call_tree", "50,000 delayed `inc` and a tree of `add`: 100,000 tasks", call_tree, 30, numpy=False),
+    Case("call_chain", "a chain of 100,000 delayed calls", call_chain, 30, numpy=False),
+    Case("call_list", "one delayed call on a list of 8,000 delayed values", call_list, None, numpy=False),
+    Case(
+        "call_long_list",
+        "one delayed call on a list of 100,000 delayed values (Dask's time grows faster than the list)",
+        call_long_list,
+        dask=False,
+        numpy=False,
+        max_seconds=0.6,
+    ),
+    Case(
+        "call_build",
+        "1,000,000 delayed calls made and not computed, in 250 bytes each",
+        call_build,
+        dask=False,
+        numpy=False,
+        max_seconds=1.0,
+    ),
+    Case("bag", "`bag.range(10**6, npartitions=100).map(inc).filter(even).sum()`", bag_sum, 3, numpy=False),
 ]

@@ -24,8 +24,10 @@ ENOUGH = 3.0  # seconds
 class Lib:
     """The library under test, as the cases see it."""
 
-    def __init__(self, da, compute, get, target: Path):
+    def __init__(self, da, compute, get, target: Path, delayed=None, bag=None):
         self.da = da
+        self.delayed = delayed
+        self.bag = bag
         self.compute = compute
         self.get = get
         self.target = str(target)
@@ -65,7 +67,8 @@ def library(name: str, case, cores: int, spill: Path, target: Path, stack: conte
         return Lib(NumpyArrays(), lambda *xs: xs, lambda x: x, target)
     if name == "selion":
         selion = importlib.import_module("selion")
-        return Lib(importlib.import_module("selion.array"), selion.compute, lambda x: x.compute(), target)
+        da, bag = importlib.import_module("selion.array"), importlib.import_module("selion.bag")
+        return Lib(da, selion.compute, lambda x: x.compute(), target, selion.delayed, bag)
     import dask
     import dask.array
 
@@ -81,7 +84,8 @@ def library(name: str, case, cores: int, spill: Path, target: Path, stack: conte
         stack.enter_context(Client(cluster))
     else:
         stack.enter_context(dask.config.set(scheduler="threads", num_workers=cores))
-    return Lib(dask.array, dask.compute, lambda x: x.compute(), target)
+    bag = importlib.import_module("dask.bag")
+    return Lib(dask.array, dask.compute, lambda x: x.compute(), target, dask.delayed, bag)
 
 
 def counters() -> dict[str, int]:

@@ -88,7 +88,7 @@ class Bench:
     def row(self, case: Case) -> "Row":
         if case.store:
             self.store()
-        libs = ["dask", "selion"] + (["numpy"] if case.numpy else [])
+        libs = (["dask"] if case.dask else []) + ["selion"] + (["numpy"] if case.numpy else [])
         found = {lib: Measured({"status": "none"}) for lib in libs}
         if self.no_dask:
             found |= {lib: self.recall(lib, case) for lib in libs if lib != "selion"}
@@ -104,7 +104,7 @@ class Bench:
             self._copy = found["selion"].seconds
         if case.max_copies and found["selion"].ok and self._copy is None:
             self._copy = self.child("selion", next(c for c in CASES if c.name == "copy")).seconds
-        return Row(case, found["dask"], found.get("numpy"), found["selion"], self)
+        return Row(case, found.get("dask", Measured({"status": "none"})), found.get("numpy"), found["selion"], self)
 
     def child(self, lib: str, case: Case | None) -> "Measured":
         """One process: its measurements, or why there are none."""
@@ -271,6 +271,8 @@ class Row:
             self.limit = seconds(case.traffic / bench.bandwidth())
         if case.wanted:
             self.wanted = f"≥ {case.wanted:g}"
+        if case.max_seconds:
+            self.wanted = f"≤ {case.max_seconds:g} s"
         if case.max_copies:
             self.wanted = f"≤ {case.max_copies:g} copies"
         for name, one in [("dask", dask), ("numpy", numpy), ("selion", selion)]:
@@ -307,6 +309,8 @@ class Row:
                 self.problems.append(f"more memory than dask: {mine.peak()} MiB, not {self.dask.peak()}")
         elif self.dask.status == "timeout":
             self.ratio = f"> {TIMEOUT / mine.seconds:.0f}"
+        if case.max_seconds and mine.seconds > case.max_seconds:
+            self.problems.append(f"takes {mine.seconds:.2f} s, not {case.max_seconds:g}")
         if case.max_copies and bench._copy:
             copies = mine.seconds / bench._copy
             self.ratio = f"{copies:.1f} copies"

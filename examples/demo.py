@@ -1,4 +1,4 @@
-"""What `make demo` runs: the tutorial's arrays, then a climatology of a store of 4 GB within 512 MiB of memory."""
+"""What `make demo` runs: the tutorial's arrays and delayed functions, then a climatology of 4 GB within 512 MiB."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import selion
 import selion.array as da
 from selion.diagnostics import ProgressBar
 
-STORE = Path(__file__).resolve().parent.parent / "target" / "demo-data" / "temperature.zarr"
+FOLDER = Path(__file__).resolve().parent.parent / "target" / "demo-data"
+STORE = FOLDER / "temperature.zarr"
 WHOLE = STORE.with_suffix(".whole")  # there once the store is
 BUDGET = "512MiB"
 
@@ -72,12 +73,76 @@ def tutorial():
     fancy_calculation = (ones * ones[::-1, ::-1]).mean()
     print("(ones * ones[::-1, ::-1]).mean():", fancy_calculation.compute())
     print(fancy_calculation.explain())
+    fancy_calculation.visualize(FOLDER / "fancy_calculation", format="svg")
+    print("its tasks, before anything is fused or folded:", FOLDER / "fancy_calculation.svg", "\n")
 
     with selion.config.set({"optimize.fold": False}):
         large = da.ones((20_000, 20_000), chunks=(2000, 2000))
         print("the same on 20,000², 3.2 GB, with every element computed:")
         with Measured(), ProgressBar():
             (large * large[::-1, ::-1]).mean().compute()
+
+
+@selion.delayed
+def process_file(path: Path, results: Path) -> Path:
+    """Read, transform, write."""
+    values = np.loadtxt(path, delimiter=",")
+    destination = results / path.name
+    np.savetxt(destination, values - values.mean(), delimiter=",", fmt="%.3f")
+    return destination
+
+
+@selion.delayed
+def inc(x):
+    time.sleep(0.1)
+    return x + 1
+
+
+@selion.delayed
+def dec(x):
+    time.sleep(0.1)
+    return x - 1
+
+
+@selion.delayed
+def add(x, y):
+    time.sleep(0.2)
+    return x + y
+
+
+def delayed_functions():
+    heading("The delayed part of the Dask tutorial")
+    files, results = FOLDER / "files", FOLDER / "results"
+    files.mkdir(parents=True, exist_ok=True)
+    results.mkdir(exist_ok=True)
+    for k in range(20):
+        np.savetxt(files / f"{k:02}.csv", np.random.default_rng(k).normal(15, 8, (500, 10)), delimiter=",")
+    print("reading, transforming and writing 20 files:")
+    with Measured(), ProgressBar():
+        (written,) = selion.compute([process_file(path, results) for path in sorted(files.iterdir())])
+    print(f"{len(written)} files in {results}\n")
+
+    x = inc(1)
+    y = dec(2)
+    z = add(x, y)
+    print(z)
+    z.visualize(FOLDER / "inc_dec_add", format="svg", rankdir="LR")
+    print("its picture:", FOLDER / "inc_dec_add.svg")
+    start = time.perf_counter()
+    print(f"{z.compute()} in {time.perf_counter() - start:.2f} s, where calling one after the other takes 0.40 s\n")
+
+    print("a loop of 256 of them, with 64 threads, since they sleep:")
+    zs = [add(inc(i), dec(i)) for i in range(256)]
+    with Measured():
+        zs = selion.persist(*zs, num_workers=64)  # returns at once
+        total = sum(selion.compute(*zs))
+    print(f"their sum is {total}; one after the other they take {256 * 0.4:.0f} s\n")
+
+    print("100,000 calls that do next to nothing:")
+    quick = selion.delayed(lambda x: x + 1)
+    start = time.perf_counter()
+    numbers = selion.delayed(sum)([quick(k) for k in range(100_000)]).compute()
+    print(f"{numbers:,} after {time.perf_counter() - start:.2f} s")
 
 
 def make_store():
@@ -128,5 +193,7 @@ def climatology():
 
 if __name__ == "__main__":
     print(f"selion {selion.__version__}")
+    FOLDER.mkdir(parents=True, exist_ok=True)
     tutorial()
+    delayed_functions()
     climatology()

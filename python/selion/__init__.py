@@ -6,6 +6,7 @@ from selion._base import compute, is_selion_collection, optimize, persist
 from selion._processes import ProcessPoolError
 from selion._selion import __version__
 from selion._tokenize import tokenize
+from selion._visualize import visualize
 from selion.delayed import delayed
 
 __all__ = [
@@ -20,4 +21,13 @@ __all__ = [
     "optimize",
     "persist",
     "tokenize",
+    "visualize",
 ]
+
+
+def __getattr__(name: str):
+    if name in ("array", "bag"):  # imported when they are first used
+        import importlib
+
+        return importlib.import_module(f"selion.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

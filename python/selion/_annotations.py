@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 
 from selion import _selion
 
 __all__ = ["annotate", "get_annotations"]
 
-_current: dict = {}
-_KNOWN = ("priority", "retries", "resources", "workers", "allow_other_workers")
+_here = threading.local()  # as the native half has it
 
 
 def get_annotations() -> dict:
@@ -22,12 +22,12 @@ def get_annotations() -> dict:
     ...     selion.get_annotations()
     {'retries': 3}
     """
-    return dict(_current)
+    return dict(getattr(_here, "annotations", {}))
 
 
 @contextmanager
 def annotate(**annotations):
-    """Say how the delayed calls made in a ``with`` block are to be run.
+    """Say how the delayed calls that this thread makes in a ``with`` block are to be run.
 
     Parameters
     ----------
@@ -60,7 +60,6 @@ def annotate(**annotations):
     >>> x.compute()
     3
     """
-    global _current
     for name in ("priority", "retries"):
         if not isinstance(annotations.get(name, 0), int):
             raise TypeError(f"'{name}' annotation must be an int, not {annotations[name]!r}")
@@ -68,7 +67,7 @@ def annotate(**annotations):
         raise TypeError(f"'retries' annotation must not be negative, but is {annotations['retries']}")
     if not isinstance(annotations.get("resources", {}), dict):
         raise TypeError(f"'resources' annotation must be a dict, not {annotations['resources']!r}")
-    before = _current
+    before = get_annotations()
     _apply({**before, **annotations})
     try:
         yield
@@ -77,7 +76,6 @@ def annotate(**annotations):
 
 
 def _apply(annotations: dict) -> None:
-    global _current
-    _current = annotations
+    _here.annotations = annotations
     resources = [(str(name), float(count)) for name, count in annotations.get("resources", {}).items()]
     _selion.set_annotations(annotations.get("priority", 0), annotations.get("retries", 0), resources)

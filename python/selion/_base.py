@@ -52,6 +52,9 @@ def _rebuild(x, values):
 
 def _parts(found: list) -> tuple[list, list]:
     """The native parts of all collections, and how many each has."""
+    for x in found:
+        if hasattr(type(x), "__selion_wanted__"):
+            x.__selion_wanted__()
     parts = [list(x.__selion_parts__()) for x in found]
     return [part for own in parts for part in own], [len(own) for own in parts]
 

@@ -6,6 +6,7 @@ import operator
 
 from selion._base import compute, persist
 from selion._selion import Delayed, DelayedLeaf, delayed_container
+from selion._visualize import visualize
 
 __all__ = ["Delayed", "DelayedLeaf", "delayed"]
 
@@ -106,6 +107,7 @@ def _name_methods() -> None:
     Delayed.__rdivmod__ = _operator(divmod, swapped=True)
     Delayed.compute = _compute
     Delayed.persist = _persist
+    Delayed.visualize = _visualize
     Delayed._finish = staticmethod(lambda values: values[0])
     Delayed._persisted = staticmethod(lambda natives: natives[0])
 
@@ -118,6 +120,11 @@ def _compute(self, **kwargs):
 def _persist(self, **kwargs):
     """Start to compute the value; returns at once. See `selion.persist`."""
     return persist(self, traverse=False, **kwargs)[0]
+
+
+def _visualize(self, filename="mydask", format=None, optimize_graph=False, **kwargs):
+    """Draw what computing the value will do. See `selion.visualize`."""
+    return visualize(self, filename=filename, format=format, optimize_graph=optimize_graph, **kwargs)
 
 
 _name_methods()

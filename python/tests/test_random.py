@@ -133,7 +133,6 @@ def test_array_parameters():
         da.random.default_rng(0).normal(low, size=(3, 2))
 
 
-@pytest.mark.xfail(reason="only parameters that are the same for all elements are checked")
 def test_array_parameters_are_checked():
     with pytest.raises(ValueError, match="scale < 0"):
         da.random.default_rng(0).normal(0.0, np.array([1.0, -1.0]), size=2)

@@ -23,7 +23,7 @@ def outcome(function):
             return TypeError if isinstance(error, TypeError) else ValueError
 
 
-@pytest.mark.parametrize("name", reductions.__all__)
+@pytest.mark.parametrize("name", sorted({*reductions.__all__} - {"moment", "reduction"}))
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_reduction(name, data):

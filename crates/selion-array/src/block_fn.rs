@@ -81,6 +81,17 @@ pub(crate) fn chunk_of(values: &[Value]) -> std::result::Result<&Chunk, TaskErro
     values.first().and_then(Value::as_chunk).ok_or_else(|| "a block is missing".into())
 }
 
+/// The array of part number `k` of the tuples that are the blocks of `all`, which has as many blocks in the same order.
+pub(crate) fn part(all: &Array, name: &'static str, k: usize, dtype: DType, chunks: Chunks) -> Array {
+    let blocks = chunks.clone();
+    let needs = move |at: &[usize], needs: &mut Vec<(usize, usize)>| needs.push((0, blocks.index(at)));
+    let run = move |_: &[usize], inputs: &[Value]| {
+        let part = inputs.first().and_then(|all| all.parts().get(k));
+        part.cloned().ok_or_else(|| format!("{name} gave no part number {k}").into())
+    };
+    BlockFn::new(name, ("part", k), needs, run).array(vec![all.clone()], dtype, chunks)
+}
+
 /// Other blocks along one axis.
 pub(crate) fn with_axis(chunks: &Chunks, axis: usize, other: AxisChunks) -> Chunks {
     let axes = chunks.axes().iter().enumerate();

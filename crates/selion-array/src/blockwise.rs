@@ -9,7 +9,7 @@ use std::sync::Arc;
 use selion_core::{Buffer, Chunk, DType, Dims, Region, TaskError, Value, assign, contiguous_strides};
 use smallvec::SmallVec;
 
-use crate::block_fn::Made;
+use crate::block_fn::{Made, part};
 use crate::chunks::{AxisChunks, Chunks, UNKNOWN, common_division};
 use crate::error::{ArrayError, Result};
 use crate::expr::{Array, BlockOp, Expr, hash_of};
@@ -73,6 +73,8 @@ pub struct BlockwiseOptions {
     pub concatenate: bool,
     /// Whether inputs are rechunked to common blocks. If not, blocks are matched by their numbers.
     pub align_arrays: bool,
+    /// Memory that making a block takes over the inputs and the block.
+    pub scratch_bytes: u64,
 }
 
 /// The array whose blocks `function` makes of the inputs' blocks with the same labels.
@@ -134,19 +136,10 @@ pub fn blockwise_with(
         return Err(ArrayError::Value(format!("Unknown dimension {unknown:?}")));
     }
 
-    let mut arrays = Vec::with_capacity(inputs.len());
-    for (array, labels) in inputs {
-        if !options.align_arrays {
-            arrays.push(array.clone());
-            continue;
-        }
-        let axes = array.chunks().axes().iter().zip(labels).map(|(own, label)| match division(*label) {
-            _ if !own.is_known() => own.clone(),
-            Some(common) if own.len() != 1 || common.len() == 1 => common.clone(),
-            _ => AxisChunks::new(vec![1]),
-        });
-        arrays.push(array.rechunk_to(Chunks::new(axes.collect::<Vec<_>>()))?);
-    }
+    let arrays = match options.align_arrays {
+        true => in_common_blocks(inputs, &labelled)?,
+        false => inputs.iter().map(|(array, _)| array.clone()).collect(),
+    };
 
     let mut axes = Vec::with_capacity(out_labels.len());
     for (k, label) in out_labels.iter().enumerate() {
@@ -169,6 +162,7 @@ pub fn blockwise_with(
         inputs: arrays.iter().zip(inputs).map(|(array, (_, labels))| Input::new(array, labels, out_labels)).collect(),
         out: out.clone(),
         concatenate: options.concatenate,
+        scratch_bytes: options.scratch_bytes,
         dtype,
     };
     Ok(Array::make(Expr::Blocked { op: Arc::new(op), inputs: arrays }, dtype, out))
@@ -200,8 +194,103 @@ pub fn blockwise(
     blockwise_with(function, labels, inputs, dtype, &options)
 }
 
+/// The blocks along each label.
+pub type Labelled = Vec<(usize, AxisChunks)>;
+
+/// Rechunks arrays to common blocks along axes with the same label. Returns the blocks along each label, in the order in
+/// which they first come, and the arrays.
+///
+/// # Errors
+/// [`ArrayError::Value`] for a label whose axes have different lengths; [`ArrayError::Chunks`] for unknown lengths in
+/// different numbers of blocks.
+///
+/// # Examples
+/// ```
+/// use selion_array::{Array, Chunks, unify_chunks};
+/// use selion_core::DType;
+/// let x = Array::ones(&[4], DType::F64, Some(Chunks::regular(&[4], &[2])))?;
+/// let y = Array::ones(&[4], DType::F64, Some(Chunks::regular(&[4], &[3])))?;
+/// let (chunks, arrays) = unify_chunks(&[(x, vec![0]), (y, vec![0])])?;
+/// assert_eq!(chunks[0].1.lens(), [2, 1, 1]);
+/// assert_eq!(arrays[0].chunks(), arrays[1].chunks());
+/// # Ok::<(), selion_array::ArrayError>(())
+/// ```
+pub fn unify_chunks(inputs: &[(Array, Vec<usize>)]) -> Result<(Labelled, Vec<Array>)> {
+    let labelled = labels_of(inputs, true)?;
+    let arrays = in_common_blocks(inputs, &labelled)?;
+    Ok((labelled, arrays))
+}
+
+fn in_common_blocks(inputs: &[(Array, Vec<usize>)], labelled: &[(usize, AxisChunks)]) -> Result<Vec<Array>> {
+    let division = |label: usize| labelled.iter().find(|(known, _)| *known == label).map(|(_, axis)| axis);
+    let aligned = |(array, labels): &(Array, Vec<usize>)| {
+        let axes = array.chunks().axes().iter().zip(labels).map(|(own, label)| match division(*label) {
+            _ if !own.is_known() => own.clone(),
+            Some(common) if own.len() != 1 || common.len() == 1 => common.clone(),
+            _ => AxisChunks::new(vec![1]),
+        });
+        array.rechunk_to(Chunks::new(axes.collect::<Vec<_>>()))
+    };
+    inputs.iter().map(aligned).collect()
+}
+
+/// Several arrays from a function that gives a tuple of blocks for each block along `labels`: each array has the dtype and
+/// the blocks that `parts` says, as many as there are along `labels`, in the same order. The function is called once per
+/// block, whichever of the arrays are computed.
+///
+/// # Errors
+/// [`ArrayError::Value`] for another number of blocks; as [`blockwise_with`].
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+/// use selion_array::{Array, BlockFunction, BlockInfo, BlockwiseOptions, Chunks, blockwise_parts};
+/// use selion_core::{DType, TaskError, Value};
+///
+/// struct Halves;
+/// impl BlockFunction for Halves {
+///     fn name(&self) -> &str { "halves" }
+///     fn identity(&self) -> u64 { 0 }
+///     fn call(&self, _: &BlockInfo, inputs: &[Value]) -> Result<Value, TaskError> {
+///         let block = inputs[0].as_chunk().ok_or("a block was expected")?;
+///         let half = block.shape()[0] / 2;
+///         let part = |start| Value::Chunk(block.slice(0, start, 1, half));
+///         Ok(Value::Tuple([part(0), part(half)].into()))
+///     }
+/// }
+///
+/// let x = Array::ones(&[8], DType::F64, Some(Chunks::regular(&[8], &[4])))?;
+/// let half = (DType::F64, Chunks::regular(&[4], &[2]));
+/// let halves = [half.clone(), half];
+/// let parts = blockwise_parts(Arc::new(Halves), &[0], &[(x, vec![0])], &halves, &BlockwiseOptions::default())?;
+/// assert_eq!(parts[1].shape().as_slice(), [4]);
+/// # Ok::<(), selion_array::ArrayError>(())
+/// ```
+pub fn blockwise_parts(
+    function: Arc<dyn BlockFunction>,
+    labels: &[usize],
+    inputs: &[(Array, Vec<usize>)],
+    parts: &[(DType, Chunks)],
+    options: &BlockwiseOptions,
+) -> Result<Vec<Array>> {
+    let block_bytes = parts.iter().map(|(dtype, chunks)| (chunks.largest_block() * dtype.size()) as u64);
+    let options =
+        BlockwiseOptions { scratch_bytes: options.scratch_bytes + block_bytes.sum::<u64>(), ..options.clone() };
+    let dtype = parts.first().map_or(DType::F64, |(dtype, _)| *dtype);
+    let all = blockwise_with(function, labels, inputs, dtype, &options)?;
+    let count = all.chunks().count();
+    let each = parts.iter().enumerate().map(|(k, (dtype, chunks))| {
+        if chunks.count() != count {
+            let own = chunks.count();
+            return Err(ArrayError::Value(format!("part {k} has {own} blocks, where the function gives {count}")));
+        }
+        Ok(part(&all, "part", k, *dtype, chunks.clone()))
+    });
+    each.collect()
+}
+
 /// The blocks along each label of the inputs.
-fn labels_of(inputs: &[(Array, Vec<usize>)], align: bool) -> Result<Vec<(usize, AxisChunks)>> {
+fn labels_of(inputs: &[(Array, Vec<usize>)], align: bool) -> Result<Labelled> {
     let mut labelled: Vec<(usize, Vec<&AxisChunks>)> = Vec::new();
     for (array, labels) in inputs {
         for (label, axis) in labels.iter().zip(array.chunks().axes()) {
@@ -385,6 +474,7 @@ struct BlockwiseOp {
     inputs: Vec<Input>,
     out: Chunks,
     concatenate: bool,
+    scratch_bytes: u64,
     dtype: DType,
 }
 
@@ -440,11 +530,11 @@ impl BlockOp for BlockwiseOp {
 
     fn scratch_bytes(&self, _: &[usize]) -> u64 {
         if !self.concatenate {
-            return 0;
+            return self.scratch_bytes;
         }
         let joined = |input: &&Input| input.count() > 1;
         let bytes = |input: &Input| (input.chunks.largest_block() * input.count() * self.dtype.size()) as u64;
-        self.inputs.iter().filter(joined).map(bytes).sum()
+        self.scratch_bytes + self.inputs.iter().filter(joined).map(bytes).sum::<u64>()
     }
 }
 
@@ -552,7 +642,7 @@ pub fn map_blocks(
             }))
             .collect();
     }
-    let options = BlockwiseOptions { new_axes, adjust_chunks, concatenate: true, align_arrays: false };
+    let options = BlockwiseOptions { new_axes, adjust_chunks, concatenate: true, ..BlockwiseOptions::default() };
     blockwise_with(function, &out, &inputs, dtype, &options)
 }
 

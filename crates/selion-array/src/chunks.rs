@@ -89,6 +89,22 @@ impl AxisChunks {
         self.starts.partition_point(|start| *start <= index).saturating_sub(1).min(self.count().saturating_sub(1))
     }
 
+    /// The same axis in blocks of equal length, but for the last: as many as there are, or one less if one of them is no
+    /// more than half as long as the longest.
+    ///
+    /// ```
+    /// use selion_array::AxisChunks;
+    /// assert_eq!(AxisChunks::new(vec![6, 6, 6, 2]).balanced().lens(), [7, 7, 6]);
+    /// ```
+    pub fn balanced(&self) -> Self {
+        if !self.is_known() || self.count() < 2 {
+            return self.clone();
+        }
+        let shortest = self.lens().iter().copied().min().unwrap_or(0);
+        let count = self.count() - usize::from(2 * shortest <= self.longest());
+        AxisChunks::regular(self.len(), self.len().div_ceil(count).max(1))
+    }
+
     /// The longest block.
     pub fn longest(&self) -> usize {
         self.lens.iter().copied().filter(|len| *len != UNKNOWN).max().unwrap_or(0)
@@ -150,6 +166,12 @@ impl Chunks {
     /// Whether all lengths are known.
     pub fn is_known(&self) -> bool {
         self.axes.iter().all(AxisChunks::is_known)
+    }
+
+    /// The coordinates of block number `index` for people to read: `(0, 1)`, or `0` along a single axis.
+    pub(crate) fn place(&self, index: usize) -> String {
+        let at: Vec<String> = self.coordinates(index).iter().map(usize::to_string).collect();
+        if at.len() > 1 { format!("({})", at.join(", ")) } else { at.concat() }
     }
 
     /// The coordinates of block number `index`, in C order.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use selion_core::{Chunk, ChunkSource, DType, Promise, Scalar, Steps};
-use selion_kernels::program::{Affine, Op};
-use selion_kernels::random::{Distribution, Key, Param};
+use selion_kernels::program::{Affine, Op, cast};
+use selion_kernels::random::{Distribution, Key, Param, ParamError};
 use smallvec::{SmallVec, smallvec};
 
 use crate::chunks::{ChunkSpec, Chunks, normalize_chunks};
-use crate::elementwise::{Operand, align, strengthen};
+use crate::elementwise::{Operand, align, broadcast_shapes, strengthen};
 use crate::error::{ArrayError, Result};
 use crate::expr::{Array, Expr, MapOp, TaskBlocks, unique};
 use crate::view::View;
@@ -163,10 +163,7 @@ impl Array {
         shape: &[usize],
         chunks: Option<Chunks>,
     ) -> Result<Array> {
-        // What only computing will tell is not checked.
-        if let Some(known) = params.iter().map(known_param).collect::<Option<SmallVec<[Param; 3]>>>() {
-            distribution.check(&known).map_err(|error| ArrayError::Value(error.to_string()))?;
-        }
+        check_params(distribution, params)?;
         let dtype = if distribution.result_is_integer() { DType::I64 } else { DType::F64 };
         let chunks = blocks(shape, dtype, chunks)?;
         let strides = selion_core::contiguous_strides(shape);
@@ -191,19 +188,80 @@ fn integer(scalar: &Scalar) -> i64 {
     }
 }
 
-/// The value of a parameter that is the same for all elements.
-fn known_param(param: &Operand) -> Option<Param<'static>> {
-    match param {
-        Operand::Bool(value) => Some(Param::Int(i64::from(*value))),
-        Operand::Int(value) => Some(i64::try_from(*value).map_or(Param::Scalar(*value as f64), Param::Int)),
-        Operand::Float(value) => Some(Param::Scalar(*value)),
-        Operand::Complex(_) => None,
-        Operand::Array(array) => match array.expr() {
-            Expr::Full(scalar) if array.dtype().is_integer() && array.dtype() != DType::U64 => {
-                Some(Param::Int(scalar.to_c128().re as i64))
-            }
-            Expr::Full(scalar) if !array.dtype().is_complex() => Some(Param::Scalar(scalar.to_c128().re)),
-            _ => None,
-        },
+/// Fails if there is no such distribution, as far as can be told without computing: parameters in memory are checked with
+/// each other, element by element, and by themselves if others are not known.
+fn check_params(distribution: Distribution, params: &[Operand]) -> Result<()> {
+    let known: SmallVec<[Option<Known>; 3]> = params.iter().map(known_param).collect();
+    let shapes: Vec<&[usize]> = known.iter().flatten().map(Known::shape).collect();
+    let common = broadcast_shapes(&shapes)?;
+    let elements: SmallVec<[Option<Known>; 3]> =
+        known.iter().map(|known| Some(known.as_ref()?.broadcast(&common))).collect();
+    let wrong = |error: ParamError| ArrayError::Value(error.to_string());
+    match elements.iter().map(|known| Some(known.as_ref()?.param())).collect::<Option<SmallVec<[Param; 3]>>>() {
+        Some(all) => distribution.check(&all).map_err(wrong),
+        None => {
+            let mut each = elements.iter().enumerate();
+            each.try_for_each(|(k, known)| match known {
+                Some(known) => distribution.check_one(k, &known.param()).map_err(wrong),
+                None => Ok(()),
+            })
+        }
+    }
+}
+
+/// A parameter of which the values are known.
+enum Known {
+    Float(f64),
+    Int(i64),
+    Floats(Chunk),
+    Ints(Chunk),
+}
+
+impl Known {
+    fn shape(&self) -> &[usize] {
+        match self {
+            Known::Float(_) | Known::Int(_) => &[],
+            Known::Floats(chunk) | Known::Ints(chunk) => chunk.shape(),
+        }
+    }
+
+    fn broadcast(&self, shape: &[usize]) -> Known {
+        let whole = |chunk: &Chunk| chunk.broadcast_to(shape).compact();
+        match self {
+            Known::Float(value) => Known::Float(*value),
+            Known::Int(value) => Known::Int(*value),
+            Known::Floats(chunk) => Known::Floats(whole(chunk)),
+            Known::Ints(chunk) => Known::Ints(whole(chunk)),
+        }
+    }
+
+    fn param(&self) -> Param<'_> {
+        match self {
+            Known::Float(value) => Param::Scalar(*value),
+            Known::Int(value) => Param::Int(*value),
+            Known::Floats(chunk) => Param::Slice(chunk.as_slice().unwrap_or(&[])),
+            Known::Ints(chunk) => Param::Ints(chunk.as_slice().unwrap_or(&[])),
+        }
+    }
+}
+
+fn known_param(param: &Operand) -> Option<Known> {
+    let array = match param {
+        Operand::Bool(value) => return Some(Known::Int(i64::from(*value))),
+        Operand::Int(value) => {
+            return Some(i64::try_from(*value).map_or(Known::Float(*value as f64), Known::Int));
+        }
+        Operand::Float(value) => return Some(Known::Float(*value)),
+        Operand::Complex(_) => return None,
+        Operand::Array(array) => array,
+    };
+    let integer = array.dtype().is_integer() && array.dtype() != DType::U64;
+    match array.expr() {
+        _ if array.dtype().is_complex() => None,
+        Expr::Full(scalar) if integer => Some(Known::Int(scalar.to_c128().re as i64)),
+        Expr::Full(scalar) => Some(Known::Float(scalar.to_c128().re)),
+        Expr::Memory(chunk, _) if integer => Some(Known::Ints(cast(chunk, DType::I64).ok()?)),
+        Expr::Memory(chunk, _) => Some(Known::Floats(cast(chunk, DType::F64).ok()?)),
+        _ => None,
     }
 }

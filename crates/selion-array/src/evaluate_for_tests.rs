@@ -1,63 +1,10 @@
-//! Computing arrays one task after the other, and random arrays, for this crate's tests.
+//! Random arrays for this crate's tests, and comparisons.
 
-use selion_core::{Buffer, CancelToken, Chunk, DType, Dims, Element, TaskContext, TaskError, Value, assign};
-use selion_core::{contiguous_strides, with_element};
+use selion_core::{Chunk, DType, Element, with_element};
 
 use crate::chunks::{AxisChunks, Chunks};
 use crate::expr::Array;
-use crate::lower::{LowerOptions, Root, lower};
-use crate::optimize::optimize;
-
-/// The elements of an array, or why a task failed.
-pub(crate) fn try_evaluate(array: &Array) -> Result<Chunk, TaskError> {
-    let root = optimize(std::slice::from_ref(array), true).remove(0);
-    let graph = lower(&[Root { array: root, sink: None }], LowerOptions::default())?;
-    let mut values = vec![Value::Unit; graph.value_count()];
-    for task in graph.tasks() {
-        let inputs: Vec<Value> = graph.inputs(task).iter().map(|value| values[value.index()].clone()).collect();
-        let (body, index) = graph.body(task);
-        let results = body.run(index, &inputs, &TaskContext { cancel: &CancelToken::default(), host: None })?;
-        for (value, result) in graph.outputs(task).zip(results) {
-            values[value.index()] = result;
-        }
-    }
-    let blocks: Vec<Chunk> =
-        graph.wanted().iter().filter_map(|value| values[value.index()].as_chunk().cloned()).collect();
-    assert_eq!(blocks.len(), array.chunks().count());
-    for block in &blocks {
-        assert_eq!(block.dtype(), array.dtype());
-    }
-    // Lengths as the blocks have them: the array's may be unknown.
-    let chunks = array.chunks();
-    let lens = |axis: usize| -> Vec<usize> {
-        (0..chunks.axes()[axis].count())
-            .map(|k| {
-                let mut at = vec![0; chunks.ndim()];
-                at[axis] = k;
-                blocks[chunks.index(&at)].shape()[axis]
-            })
-            .collect()
-    };
-    let actual = Chunks::new((0..chunks.ndim()).map(|axis| AxisChunks::new(lens(axis))));
-    let shape: Dims = actual.shape();
-    let strides = contiguous_strides(&shape);
-    let mut buffer = Buffer::zeroed(shape.iter().product::<usize>() * array.dtype().size());
-    for (number, block) in blocks.iter().enumerate() {
-        let start = actual.block_start(&actual.coordinates(number));
-        let offset = start.iter().zip(&strides).map(|(at, stride)| at * *stride as usize).sum();
-        assign(&mut buffer, offset, &strides, block);
-    }
-    Ok(Chunk::new(array.dtype(), &shape, buffer))
-}
-
-/// The elements of an array.
-#[track_caller]
-pub(crate) fn evaluate(array: &Array) -> Chunk {
-    match try_evaluate(array) {
-        Ok(chunk) => chunk,
-        Err(error) => panic!("{error}"),
-    }
-}
+pub(crate) use crate::shared_with_tests::{evaluate, try_evaluate};
 
 /// Numbers without pattern, the same in every run.
 pub(crate) struct Rng(pub(crate) u64);

@@ -186,6 +186,14 @@ impl Array {
         self.0.id
     }
 
+    /// The elements, if they are in memory as one chunk.
+    pub(crate) fn in_memory(&self) -> Option<&Chunk> {
+        match self.expr() {
+            Expr::Memory(chunk, _) => Some(chunk),
+            _ => None,
+        }
+    }
+
     /// What the array's own operation is called.
     pub fn kind(&self) -> &str {
         match &self.0.expr {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use selion_core::DType;
 
-use crate::block_fn::BlockFn;
+use crate::block_fn::part;
 use crate::blockwise::{BlockFunction, BlockwiseOptions, blockwise_with};
 use crate::chunks::{AxisChunks, Chunks};
 use crate::error::{ArrayError, Result};
@@ -81,7 +81,9 @@ pub fn apply_gufunc(
     allow_rechunk: bool,
 ) -> Result<Vec<Array>> {
     let loops = inputs.iter().map(|(array, core)| array.ndim().saturating_sub(core.len())).max().unwrap_or(0);
-    // Labels of core dimensions follow those of loop dimensions, which count from the last one.
+    // Loop dimensions are labelled by their distance from the last one. A core dimension is in one block, so that each of
+    // its axes has a label of its own.
+    let mut fresh = loops..;
     let mut names: Vec<(&str, usize)> = Vec::new();
     let mut labelled: Vec<(Array, Vec<usize>)> = Vec::with_capacity(inputs.len());
     for (number, (array, core)) in inputs.iter().enumerate() {
@@ -93,23 +95,13 @@ pub fn apply_gufunc(
             )));
         };
         let mut array = array.clone();
-        let mut labels: Vec<usize> = (0..own).rev().collect();
         for (k, name) in core.iter().enumerate() {
             let axis = own + k;
             let len = array.shape()[axis];
-            match names.iter().position(|(known, _)| known == name) {
-                None => {
-                    labels.push(loops + names.len());
-                    names.push((name, len));
-                }
-                Some(at) => {
-                    if names[at].1 != len {
-                        return Err(ArrayError::Value(format!(
-                            "Dimension `'{name}'` with different lengths in arrays"
-                        )));
-                    }
-                    labels.push(loops + at);
-                }
+            match names.iter().find(|(known, _)| known == name) {
+                None => names.push((name, len)),
+                Some((_, known)) if *known != len => return Err(different(name, "lengths in arrays")),
+                Some(_) => {}
             }
             if array.chunks().axes()[axis].count() > 1 {
                 if !allow_rechunk {
@@ -122,61 +114,58 @@ pub fn apply_gufunc(
                 array = array.whole_along(1 << axis)?;
             }
         }
-        labelled.push((array, labels));
+        labelled.push((array, (0..own).rev().chain(fresh.by_ref().take(core.len())).collect()));
+    }
+    for from_last in 0..loops {
+        let axes = labelled.iter().zip(inputs).filter_map(|((array, _), (_, core))| {
+            let axis = (array.ndim() - core.len()).checked_sub(from_last + 1)?;
+            Some(array.chunks().axes()[axis].clone()).filter(|axis| axis.len() != 1)
+        });
+        let axes: Vec<AxisChunks> = axes.collect();
+        let name = format!("__loopdim{}__", loops - 1 - from_last);
+        if axes.windows(2).any(|pair| pair[0].is_known() && pair[1].is_known() && pair[0].len() != pair[1].len()) {
+            return Err(different(&name, "lengths in arrays"));
+        }
+        if !allow_rechunk && axes.windows(2).any(|pair| pair[0] != pair[1]) {
+            return Err(different(&name, "chunksize present"));
+        }
     }
     let loop_labels: Vec<usize> = (0..loops).rev().collect();
     let several = outputs.len() != 1;
-    let mut new_axes: Vec<(usize, Vec<usize>)> = Vec::new();
-    let mut core_chunks: Vec<Vec<AxisChunks>> = Vec::with_capacity(outputs.len());
-    let mut core_labels: Vec<Vec<usize>> = Vec::with_capacity(outputs.len());
+    let mut core_lens: Vec<Vec<usize>> = Vec::with_capacity(outputs.len());
     for output in outputs {
-        let (mut chunks, mut labels) = (vec![], vec![]);
-        for name in &output.core {
+        let len = |name: &String| {
             let given = sizes.iter().find(|(known, _)| known == name).map(|(_, len)| *len);
-            let label = names.iter().position(|(known, _)| known == name);
-            let Some(len) = given.or(label.map(|at| names[at].1)) else {
-                return Err(ArrayError::Value(format!(
+            let known = names.iter().find(|(known, _)| known == name).map(|(_, len)| *len);
+            given.or(known).ok_or_else(|| {
+                ArrayError::Value(format!(
                     "Dimension `'{name}'` of an output is not one of an input: give its length in `output_sizes`"
-                )));
-            };
-            chunks.push(AxisChunks::new(vec![len]));
-            labels.push(match label {
-                Some(at) => loops + at,
-                None => {
-                    let fresh = loops + names.len() + new_axes.len();
-                    new_axes.push((fresh, vec![len]));
-                    fresh
-                }
-            });
-        }
-        core_chunks.push(chunks);
-        core_labels.push(labels);
+                ))
+            })
+        };
+        core_lens.push(output.core.iter().map(len).collect::<Result<_>>()?);
     }
-    let options = BlockwiseOptions { new_axes: vec![], adjust_chunks: vec![], concatenate: true, align_arrays: true };
+    let options = BlockwiseOptions { concatenate: true, align_arrays: true, ..BlockwiseOptions::default() };
     if let ([output], false) = (outputs, several) {
-        let labels = [loop_labels, core_labels.remove(0)].concat();
+        let new_axes: Vec<(usize, Vec<usize>)> =
+            fresh.zip(core_lens.remove(0)).map(|(label, len)| (label, vec![len])).collect();
+        let labels = loop_labels.into_iter().chain(new_axes.iter().map(|(label, _)| *label)).collect::<Vec<_>>();
         let options = BlockwiseOptions { new_axes, ..options };
         return Ok(vec![blockwise_with(function, &labels, &labelled, output.dtype, &options)?]);
     }
     // The blocks are tuples over the loop dimensions, of which each output takes its part.
     let dtype = outputs.first().map_or(DType::F64, |output| output.dtype);
     let all = blockwise_with(function, &loop_labels, &labelled, dtype, &options)?;
-    let parts = outputs.iter().zip(core_chunks).enumerate().map(|(k, (output, core))| {
-        let axes = all.chunks().axes().iter().cloned().chain(core);
+    let parts = outputs.iter().zip(core_lens).enumerate().map(|(k, (output, core))| {
+        let axes = all.chunks().axes().iter().cloned().chain(core.into_iter().map(|len| AxisChunks::new(vec![len])));
         let chunks = Chunks::new(axes.collect::<Vec<_>>());
-        let blocks = chunks.clone();
-        let part = BlockFn::new(
-            "apply_gufunc",
-            k,
-            move |at, needs| needs.push((0, blocks.index(at))),
-            move |_, inputs| {
-                let part = inputs.first().and_then(|all| all.parts().get(k));
-                part.cloned().ok_or_else(|| format!("the function gave no output number {k}").into())
-            },
-        );
-        part.array(vec![all.clone()], output.dtype, chunks)
+        part(&all, "apply_gufunc", k, output.dtype, chunks)
     });
     Ok(parts.collect())
+}
+
+fn different(name: &str, what: &str) -> ArrayError {
+    ArrayError::Value(format!("Dimension `'{name}'` with different {what}"))
 }
 
 /// Applies a function to the lanes along an axis, which becomes axes of the lengths `result`.

@@ -3,6 +3,9 @@
 //! An [`Array`] is an expression over leaves (constants, memory, storage, random numbers). [`optimize`] rewrites
 //! expressions, [`lower`] turns them into a [`selion_core::Graph`] that any executor runs. Nothing here runs anything.
 
+#[cfg(test)]
+extern crate self as selion_array; // the name under which tests outside know it
+
 mod assign;
 mod bins;
 mod block_fn;
@@ -25,6 +28,7 @@ mod indexing;
 mod join;
 mod lower;
 mod manipulate;
+mod merge;
 mod nonzero;
 mod operators;
 mod optimize;
@@ -35,14 +39,18 @@ mod reduce;
 mod repeat;
 mod reshape;
 mod scan;
+#[cfg(test)]
+#[path = "../tests/it/evaluate.rs"]
+mod shared_with_tests;
 mod sorting;
 mod take;
 mod view;
 mod whole;
+mod written;
 
 pub use blockwise::{
-    AdjustChunks, BlockFunction, BlockInfo, BlockLens, BlockwiseOptions, MapBlocks, blockwise, blockwise_with,
-    map_blocks,
+    AdjustChunks, BlockFunction, BlockInfo, BlockLens, BlockwiseOptions, Labelled, MapBlocks, blockwise,
+    blockwise_parts, blockwise_with, map_blocks, unify_chunks,
 };
 pub use chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN, common_division, normalize_chunks, slice_division};
 pub use contract::tensordot;
@@ -57,6 +65,7 @@ pub use gufunc::{CoreDimensions, GufuncOutput, apply_along_axis, apply_gufunc, p
 pub use indexing::Index;
 pub use join::Nested;
 pub use lower::{LowerOptions, Lowering, Root, lower};
+pub use merge::MergeBlocks;
 pub use optimize::optimize;
 pub use overlap::{Boundary, MapOverlap, Overlap, map_overlap};
 pub use pad::PadMode;

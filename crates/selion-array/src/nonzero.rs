@@ -7,7 +7,7 @@ use selion_core::{Chunk, DType, Value};
 use selion_kernels::blocks::gather::nonzero;
 use selion_kernels::blocks::layout::stack;
 
-use crate::block_fn::{BlockFn, chunk_of};
+use crate::block_fn::{BlockFn, chunk_of, part};
 use crate::chunks::{AxisChunks, Chunks, UNKNOWN};
 use crate::error::{ArrayError, Result};
 use crate::expr::Array;
@@ -27,18 +27,7 @@ impl Array {
     /// ```
     pub fn nonzero(&self) -> Result<Vec<Array>> {
         let (found, chunks) = self.places()?;
-        let part = |axis: usize| {
-            BlockFn::new(
-                "nonzero",
-                axis,
-                |at, needs| needs.push((0, at[0])),
-                move |_, inputs| {
-                    let part = inputs.first().and_then(|all| all.parts().get(axis));
-                    part.cloned().ok_or_else(|| "a block is missing".into())
-                },
-            )
-            .array(vec![found.clone()], DType::I64, chunks.clone())
-        };
+        let part = |axis: usize| part(&found, "nonzero", axis, DType::I64, chunks.clone());
         Ok((0..self.ndim()).map(part).collect())
     }
 

@@ -11,7 +11,7 @@ use selion_core::{Buffer, Chunk, DType, Dims, Scalar, Steps, Value, assign, cont
 use smallvec::SmallVec;
 
 use crate::block_fn::{BlockFn, Made, chunk_of};
-use crate::blockwise::{BlockFunction, MapBlocks, dropped_axes, map_blocks};
+use crate::blockwise::{BlockFunction, BlockLens, MapBlocks, dropped_axes, map_blocks};
 use crate::chunks::{AxisChunks, Chunks, common_division};
 use crate::error::{ArrayError, Result};
 use crate::expr::Array;
@@ -431,14 +431,14 @@ pub fn map_overlap(
         array.check_overlaps(overlaps)?;
     }
     if options.align_arrays {
-        align_from_last(&mut inputs)?;
+        align_from_last(&mut inputs, options.allow_rechunk)?;
     }
     let extended = inputs.iter().map(|(array, overlaps)| array.overlap(overlaps, options.allow_rechunk));
     let extended: Vec<Array> = extended.collect::<Result<_>>()?;
-    let result = map_blocks(function, &extended, dtype, &options.blocks)?;
     if !options.trim {
-        return Ok(result);
+        return untrimmed(function, &inputs, &extended, dtype, options);
     }
+    let result = map_blocks(function, &extended, dtype, &options.blocks)?;
     // The first of the inputs with most axes says by how much.
     let most = inputs.iter().rev().max_by_key(|(array, _)| array.ndim());
     let mut overlaps = most.map(|(_, overlaps)| overlaps.clone()).unwrap_or_default();
@@ -459,10 +459,30 @@ pub fn map_overlap(
     result.trim_overlap(&overlaps)
 }
 
+/// Applies a function that trims by itself: it gives blocks as long as those of the first input without its overlap.
+fn untrimmed(
+    function: Arc<dyn BlockFunction>,
+    inputs: &[(Array, Vec<Overlap>)],
+    extended: &[Array],
+    dtype: DType,
+    options: &MapOverlap,
+) -> Result<Array> {
+    let mut blocks = options.blocks.clone();
+    let same_axes = blocks.drop_axis.is_empty() && blocks.new_axis.is_none();
+    if let (None, true, Some((array, overlaps))) = (&blocks.chunks, same_axes, inputs.first()) {
+        let own = array.chunks().axes().iter().zip(overlaps).map(|(axis, overlap)| {
+            let depth = if options.allow_rechunk { overlap.before.max(overlap.after) } else { 0 };
+            Ok(BlockLens::All(blocks_of_at_least(depth, axis)?.lens().to_vec()))
+        });
+        blocks.chunks = Some(own.collect::<Result<_>>()?);
+    }
+    map_blocks(function, extended, dtype, &blocks)
+}
+
 /// How [`map_overlap`] goes about it.
 #[derive(Clone, Debug)]
 pub struct MapOverlap {
-    /// Whether what was put around the blocks is taken away from the results.
+    /// Whether what was put around the blocks is taken away from the results. If not, the function does so.
     pub trim: bool,
     /// Whether inputs are rechunked to common blocks.
     pub align_arrays: bool,
@@ -479,8 +499,8 @@ impl Default for MapOverlap {
 }
 
 /// Rechunks the inputs to common blocks along axes with the same distance from the last one, with blocks that are long
-/// enough for the depths of all.
-fn align_from_last(inputs: &mut [(Array, Vec<Overlap>)]) -> Result<()> {
+/// enough for the depths of all if `long_enough`.
+fn align_from_last(inputs: &mut [(Array, Vec<Overlap>)], long_enough: bool) -> Result<()> {
     let ndim = inputs.iter().map(|(array, _)| array.ndim()).max().unwrap_or(0);
     for from_last in 0..ndim {
         let own = |array: &Array| array.ndim().checked_sub(from_last + 1);
@@ -500,7 +520,7 @@ fn align_from_last(inputs: &mut [(Array, Vec<Overlap>)]) -> Result<()> {
             return Err(ArrayError::Broadcast(shapes));
         }
         let mut common = common_division(&axes)?;
-        if common.is_known() {
+        if common.is_known() && long_enough {
             common = blocks_of_at_least(depth, &common)?;
         }
         for (array, _) in inputs.iter_mut() {

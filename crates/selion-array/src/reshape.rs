@@ -75,6 +75,24 @@ fn groups(from: &[usize], to: &[usize]) -> Vec<Group> {
     groups
 }
 
+/// The axes of `from` that follow each other and make each axis of `to`, if they do. No length is 0.
+fn merged(from: &[usize], to: &[usize]) -> Option<Vec<std::ops::Range<usize>>> {
+    let mut end = 0;
+    let mut groups = Vec::with_capacity(to.len());
+    for (k, len) in to.iter().enumerate() {
+        let (start, mut product) = (end, 1);
+        while end == start || product < *len || (from.get(end) == Some(&1) && from.len() - end > to.len() - k - 1) {
+            product *= from.get(end)?;
+            end += 1;
+        }
+        if product != *len {
+            return None;
+        }
+        groups.push(start..end);
+    }
+    (end == from.len()).then_some(groups)
+}
+
 /// Blocks of at most `limit` elements that lie within the given ones, cut as evenly as may be.
 pub(crate) fn cut_long(axis: &AxisChunks, limit: usize) -> AxisChunks {
     let limit = limit.max(1);
@@ -242,6 +260,63 @@ impl Array {
             Expr::Full(value) => Ok(Array::make(Expr::Full(*value), self.dtype(), after)),
             _ => Ok(self.rechunk_to(Chunks::new(before))?.reshaped_blockwise(after)),
         }
+    }
+
+    /// Every block in another shape: the elements are not in NumPy's order, and none moves to another block.
+    ///
+    /// With fewer axes, axes that follow each other are merged and their blocks follow in C order. With more, `chunks`
+    /// says which.
+    ///
+    /// # Errors
+    /// [`ArrayError::Value`] if sizes differ, or if axes are not merged whole; [`ArrayError::Type`] if `chunks` are
+    /// missing; [`ArrayError::Unknown`] for unknown lengths.
+    ///
+    /// ```
+    /// use selion_array::{Array, Chunks};
+    /// let x = Array::ones(&[3, 4], selion_core::DType::F64, Some(Chunks::regular(&[3, 4], &[3, 2])))?;
+    /// let flat = x.reshape_blockwise(&[12], None)?;
+    /// assert_eq!(flat.chunks().axes()[0].lens(), [6, 6]);
+    /// assert_eq!(flat.reshape_blockwise(&[3, 4], Some(x.chunks().clone()))?.chunks(), x.chunks());
+    /// # Ok::<(), selion_array::ArrayError>(())
+    /// ```
+    pub fn reshape_blockwise(&self, shape: &[usize], chunks: Option<Chunks>) -> Result<Array> {
+        self.chunks().known("reshape_blockwise")?;
+        let (from, size) = (self.shape(), self.size().unwrap_or(0));
+        let wrong = |text: String| Err(ArrayError::Value(text));
+        if shape.iter().product::<usize>() != size {
+            return wrong(format!("cannot reshape array of size {size} into shape {}", shape_text(shape)));
+        }
+        if from.as_slice() == shape {
+            return Ok(self.clone());
+        }
+        if shape.len() > from.len() {
+            let Some(chunks) = chunks else {
+                return Err(ArrayError::Type("Need to specify chunks if expanding dimensions.".to_owned()));
+            };
+            let elements =
+                |chunks: &Chunks, k: usize| chunks.block_shape(&chunks.coordinates(k)).iter().product::<usize>();
+            let fits = |k: usize| elements(self.chunks(), k) == elements(&chunks, k);
+            if chunks.shape().as_slice() != shape || chunks.count() != self.chunks().count() {
+                return wrong(format!("chunks for shape {} do not fit {}", chunks.shape_text(), shape_text(shape)));
+            }
+            return match (0..chunks.count()).find(|k| !fits(*k)) {
+                Some(k) => wrong(format!("Chunk sizes do not match for block {k}: they must have as many elements")),
+                None => Ok(self.reshaped_blockwise(chunks)),
+            };
+        }
+        if size == 0 {
+            return Array::zeros(shape, self.dtype(), Some(Chunks::whole(shape)));
+        }
+        let Some(merged) = merged(&from, shape).filter(|_| shape.len() < from.len()) else {
+            return wrong(format!("axes of {} cannot be merged to {}", shape_text(&from), shape_text(shape)));
+        };
+        let axes = merged.into_iter().map(|group| {
+            let lens = self.chunks().axes()[group].iter().fold(vec![1], |lens: Vec<usize>, axis| {
+                lens.iter().flat_map(|len| axis.lens().iter().map(move |own| len * own)).collect()
+            });
+            AxisChunks::new(lens)
+        });
+        Ok(self.reshaped_blockwise(Chunks::new(axes.collect::<Vec<_>>())))
     }
 
     fn reshaped_blockwise(&self, chunks: Chunks) -> Array {

@@ -6,7 +6,7 @@
 
 use std::hash::Hash;
 
-use selion_core::{Chunk, DType, Dims, TaskError, Value, promote};
+use selion_core::{Chunk, DType, Dims, Value, promote};
 use selion_kernels::blocks::gather::{Side, searchsorted, take_along_axis};
 use selion_kernels::blocks::layout::concatenate;
 use selion_kernels::blocks::quantile::{self, Method};
@@ -14,7 +14,7 @@ use selion_kernels::blocks::sort::{UniqueParts, argsort, argtopk, sort, topk, un
 use selion_kernels::error::KernelError;
 use selion_kernels::program::{Op, OpError};
 
-use crate::block_fn::{BlockFn, Made, chunk_of, chunks_of, merge_tree, with_axis};
+use crate::block_fn::{BlockFn, Made, chunk_of, chunks_of, merge_tree, part, with_axis};
 use crate::chunks::{AxisChunks, ChunkSpec, Chunks, UNKNOWN};
 use crate::creation::AUTO_CHUNK_BYTES;
 use crate::error::{ArrayError, Result};
@@ -222,7 +222,7 @@ impl Array {
             let values = take_along_axis(&values, &best, axis)?;
             Ok(tuple(vec![values.into(), take_along_axis(&places, &best, axis)?.into()]))
         });
-        Ok(part(&merged, "argtopk", 1, DType::I64))
+        Ok(part(&merged, "argtopk", 1, DType::I64, merged.chunks().clone()))
     }
 
     /// The distinct elements, ascending, with what else is asked for.
@@ -269,7 +269,7 @@ impl Array {
             Chunks::new([AxisChunks::new(vec![UNKNOWN; self.chunks().count()])]),
         );
         let merged = merge_tree("unique", states, 0, found, |_| UNKNOWN, merge_unique);
-        let values = part(&merged, "unique", 0, self.dtype());
+        let values = part(&merged, "unique", 0, self.dtype(), merged.chunks().clone());
         let inverse = wanted.inverse.then(|| {
             let blocks = self.chunks().clone();
             let needs =
@@ -291,8 +291,8 @@ impl Array {
             )
         });
         Ok(UniqueArrays {
-            index: wanted.index.then(|| part(&merged, "unique", 1, DType::I64)),
-            counts: wanted.counts.then(|| part(&merged, "unique", 2, DType::I64)),
+            index: wanted.index.then(|| part(&merged, "unique", 1, DType::I64, merged.chunks().clone())),
+            counts: wanted.counts.then(|| part(&merged, "unique", 2, DType::I64, merged.chunks().clone())),
             inverse,
             values,
         })
@@ -578,21 +578,6 @@ fn optional(chunk: Option<Chunk>) -> Value {
 /// Part number `k` of each state.
 fn parts(states: &[Value], k: usize) -> Vec<Chunk> {
     states.iter().filter_map(|state| state.parts().get(k)?.as_chunk().cloned()).collect()
-}
-
-/// The array of part number `k` of the states that are the blocks of `states`.
-fn part(states: &Array, name: &'static str, k: usize, dtype: DType) -> Array {
-    let blocks = states.chunks().clone();
-    BlockFn::new(
-        name,
-        ("part", k),
-        move |at, needs| needs.push((0, blocks.index(at))),
-        move |_, inputs| {
-            let part = inputs.first().and_then(|state| state.parts().get(k)).cloned();
-            part.ok_or_else(|| TaskError::from("a part of a state is missing"))
-        },
-    )
-    .array(vec![states.clone()], dtype, states.chunks().clone())
 }
 
 /// The place in the flattened array of the element at `place` in a flattened block.

@@ -384,6 +384,49 @@ impl Array {
         self.getitem(&index)
     }
 
+    /// The elements along an axis in another order, given as groups of indices. Groups stay whole: as many as make about
+    /// a mean block of the axis are a block of the result.
+    ///
+    /// # Errors
+    /// [`ArrayError::Axis`]; [`ArrayError::Index`] for an index out of bounds; [`ArrayError::Unknown`] for an unknown
+    /// length.
+    ///
+    /// ```
+    /// # use selion_array::{Array, Chunks};
+    /// let x = Array::ones(&[6], selion_core::DType::F64, Some(Chunks::regular(&[6], &[3])))?;
+    /// let y = x.shuffle(&[vec![5, 0], vec![1], vec![2, 3, 4]], 0)?;
+    /// assert_eq!(y.chunks().axes()[0].lens(), [3, 3]);
+    /// # Ok::<(), selion_array::ArrayError>(())
+    /// ```
+    pub fn shuffle(&self, groups: &[Vec<i64>], axis: isize) -> Result<Array> {
+        let axis = self.axis(axis)?;
+        if !self.chunks().axes()[axis].is_known() {
+            self.chunks().known("shuffle")?;
+        }
+        let all = groups.concat();
+        let mean = (self.shape()[axis] / self.chunks().axes()[axis].count()).max(1);
+        let (mut lens, mut open) = (vec![], 0);
+        for len in groups.iter().map(Vec::len) {
+            // A block may be a quarter longer, so that a last small group does not become a block of its own.
+            if open > 0 && open + len > mean + mean / 4 {
+                lens.push(open);
+                open = 0;
+            }
+            open += len;
+            if open >= mean {
+                lens.push(open);
+                open = 0;
+            }
+        }
+        if open > 0 || lens.is_empty() {
+            lens.push(open);
+        }
+        let taken = self.take(&[all.len()], &all, Some(axis as isize))?;
+        let mut axes = taken.chunks().axes().to_vec();
+        axes[axis] = AxisChunks::new(lens);
+        taken.rechunk_to(Chunks::new(axes))
+    }
+
     /// The elements along an axis for which a one-dimensional condition is true; of the raveled array if `axis` is
     /// `None`. A known condition may be shorter than the axis.
     ///

@@ -26,6 +26,15 @@ pub trait Body: Send + Sync {
     /// Whatever went wrong; the executor adds the task's name.
     fn run(&self, index: usize, inputs: &[Value], context: &TaskContext<'_>) -> Result<Outputs, TaskError>;
 
+    /// As [`Body::run`], for inputs that nobody looks at afterwards: what only they hold may be moved out of them. Their
+    /// sizes must stay what they were.
+    ///
+    /// # Errors
+    /// As [`Body::run`].
+    fn run_owned(&self, index: usize, inputs: &mut [Value], context: &TaskContext<'_>) -> Result<Outputs, TaskError> {
+        self.run(index, inputs, context)
+    }
+
     /// Memory that block `index` needs while it runs, over its inputs and outputs.
     fn scratch_bytes(&self, _index: usize) -> u64 {
         0
@@ -50,6 +59,11 @@ pub trait Body: Send + Sync {
     fn label(&self, _index: usize) -> &str {
         let name = self.name();
         name.rsplit_once('-').map_or(name, |(label, _)| label)
+    }
+
+    /// Which block of its array block `index` is, such as `(0, 1)`; empty if that says nothing.
+    fn place(&self, _index: usize) -> String {
+        String::new()
     }
 
     /// In which surroundings block `index` is best run.

@@ -20,6 +20,7 @@ mod promise;
 mod scalar;
 mod source;
 mod value;
+mod window;
 
 pub use buffer::{Buffer, pool_retained_bytes};
 pub use bytes::format_bytes;
@@ -37,6 +38,7 @@ pub use promise::Promise;
 pub use scalar::Scalar;
 pub use source::{ChunkSink, ChunkSource, Region, SourceError};
 pub use value::Value;
+pub use window::Window;
 
 /// Runs `$body` with `$T` standing for the Rust type of the elements of `$dtype`.
 ///

@@ -28,6 +28,8 @@ pub struct MemorySink {
     /// For each axis, where its blocks start, and the end.
     starts: Vec<Vec<usize>>,
     claimed: Vec<AtomicBool>,
+    /// How many blocks have elements, and how many of those were written.
+    expected: usize,
     written: AtomicUsize,
     buffer: Arc<Buffer>,
     data: *mut u8,
@@ -57,6 +59,7 @@ impl MemorySink {
             })
             .collect();
         let count = blocks.iter().map(|lens| lens.len()).product();
+        let expected = blocks.iter().map(|lens| lens.iter().filter(|len| **len > 0).count()).product();
         let mut buffer = Buffer::zeroed(shape.iter().product::<usize>() * dtype.size());
         let data = buffer.bytes_mut().as_mut_ptr();
         MemorySink {
@@ -64,15 +67,16 @@ impl MemorySink {
             shape: shape.into(),
             starts,
             claimed: (0..count).map(|_| AtomicBool::new(false)).collect(),
+            expected,
             written: AtomicUsize::new(0),
             buffer: Arc::new(buffer),
             data,
         }
     }
 
-    /// The whole array, once every block has been written.
+    /// The whole array, once every block that has elements has been written.
     pub fn chunk(&self) -> Option<Chunk> {
-        (self.written.load(Ordering::Acquire) == self.claimed.len()).then(|| {
+        (self.written.load(Ordering::Acquire) == self.expected).then(|| {
             Chunk::from_parts(
                 self.dtype,
                 self.shape.clone(),
@@ -116,15 +120,16 @@ impl ChunkSink for MemorySink {
             return Err(refuse("its shape or dtype is not that of its place"));
         }
         let claim = self.block(region).ok_or_else(|| refuse("its place is not a block of the grid"))?;
-        if self.claimed[claim].swap(true, Ordering::AcqRel) {
+        if block.is_empty() {
             // Empty blocks may share a place.
-            return if block.is_empty() { Ok(()) } else { Err(refuse("it was written before")) };
+            return Ok(());
         }
-        if !block.is_empty() {
-            let rows_run = block.strides().last().is_none_or(|stride| *stride == 1);
-            let block = if rows_run { block.clone() } else { block.to_contiguous() };
-            self.copy(region, &block);
+        if self.claimed[claim].swap(true, Ordering::AcqRel) {
+            return Err(refuse("it was written before"));
         }
+        let rows_run = block.strides().last().is_none_or(|stride| *stride == 1);
+        let block = if rows_run { block.clone() } else { block.to_contiguous() };
+        self.copy(region, &block);
         self.written.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
@@ -191,6 +196,10 @@ mod tests {
 
     #[test]
     fn scalars_and_empty_arrays() {
+        let several = MemorySink::new(DType::I64, &[2], &[&[0, 0, 2, 0]]);
+        several.write(&Region::new(&[0], &[0]), &Chunk::from_values::<i64>(&[0], &[])).unwrap();
+        several.write(&Region::new(&[0], &[2]), &Chunk::from_values(&[2], &[1i64, 2])).unwrap();
+        assert!(several.chunk().is_some());
         let sink = MemorySink::new(DType::I64, &[], &[]);
         sink.write(&Region::default(), &Chunk::from_values(&[], &[7i64])).unwrap();
         assert_eq!(sink.chunk().unwrap().to_vec::<i64>(), [7]);

@@ -1,10 +1,10 @@
 //! From delayed values and arrays to one graph.
 //!
-//! Arrays may need delayed values (their blocks are made by calls) and delayed values may need arrays. Depths say in how
-//! many turns the two must take place: at each, arrays first, all together, then calls.
+//! Arrays may need delayed values (their blocks are made by calls) and delayed values may need arrays. Depths say in
+//! how many turns the two must take place: at each, arrays first, all together, then calls.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
 use selion_array::{Array, LowerOptions, Lowering, NodeId, Others, Result, optimize};
@@ -13,7 +13,7 @@ use selion_core::{
 };
 use smallvec::smallvec;
 
-use crate::node::{BlockOf, Delayed, DelayedId, Kept, Settings};
+use crate::node::{BlockOf, Delayed, Kept, Settings};
 
 /// Something to compute.
 #[derive(Clone)]
@@ -24,15 +24,27 @@ pub enum Root {
     Delayed(Delayed),
 }
 
-/// Identities are hashes already, or counts.
+/// Identities are hashes already, or counts. Those of counts stay neighbours, so that walking what was made one after
+/// the other walks through memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Id([u64; 2]);
+
+impl Hash for Id {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The table takes places from the low bits, and seven more to tell neighbours apart from the high ones.
+        let low = self.0[0] ^ self.0[1];
+        state.write_u64(low ^ (low.wrapping_mul(0x9e37_79b9_7f4a_7c15) & 0xfe00_0000_0000_0000));
+    }
+}
+
 #[derive(Default)]
 struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn write(&mut self, _: &[u8]) {}
 
-    fn write_u128(&mut self, id: u128) {
-        self.0 = ((id >> 64) as u64 ^ id as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 
     fn finish(&self) -> u64 {
@@ -40,42 +52,93 @@ impl Hasher for IdHasher {
     }
 }
 
-type ById<T> = HashMap<DelayedId, T, BuildHasherDefault<IdHasher>>;
+/// `starts` of a node of which the inputs were not looked at yet.
+const UNSEEN: u32 = u32::MAX;
 
-/// Everything that the roots need.
-#[derive(Default)]
-struct Needed {
-    /// Each after those it needs, unless arrays come between.
-    delayed: Vec<Delayed>,
-    places: ById<u32>,
+/// Everything that some roots need, found without computing anything.
+pub struct Needs<'r> {
+    roots: &'r [Root],
+    nodes: Nodes,
     /// Arrays of which blocks are needed, roots among them.
     arrays: Vec<Array>,
     known: HashSet<NodeId>,
     promises: Vec<Arc<Promise>>,
 }
 
-impl Needed {
-    fn of(roots: &[Root]) -> Needed {
-        let mut needed = Needed::default();
+/// Delayed values, numbered as they are found.
+#[derive(Default)]
+struct Nodes {
+    numbers: HashMap<Id, u32, BuildHasherDefault<IdHasher>>,
+    all: Vec<Delayed>,
+    /// Where each node's inputs start among `inputs`.
+    starts: Vec<u32>,
+    /// The numbers of inputs.
+    inputs: Vec<u32>,
+    /// Numbers, each after those of its inputs, unless arrays come between.
+    sequence: Vec<u32>,
+}
+
+impl Nodes {
+    fn number(&mut self, node: &Delayed) -> u32 {
+        let next = self.all.len() as u32;
+        let number = *self.numbers.entry(Id(node.halves())).or_insert(next);
+        if number == next {
+            self.all.push(node.clone());
+            self.starts.push(UNSEEN);
+        }
+        number
+    }
+
+    /// Looks at a node and all that it needs. `found` hears of each that is new.
+    fn visit(&mut self, root: &Delayed, mut found: impl FnMut(&Delayed)) {
+        let mut stack = vec![(self.number(root), false)];
+        while let Some((number, inputs_done)) = stack.pop() {
+            if inputs_done {
+                self.sequence.push(number);
+                continue;
+            }
+            if self.starts[number as usize] != UNSEEN {
+                continue;
+            }
+            let start = self.inputs.len();
+            self.starts[number as usize] = start as u32;
+            let node = self.all[number as usize].clone();
+            found(&node);
+            for input in node.inputs() {
+                let input = self.number(input);
+                self.inputs.push(input);
+            }
+            stack.push((number, true));
+            let new = self.inputs[start..].iter().rev().filter(|input| self.starts[**input as usize] == UNSEEN);
+            stack.extend(new.map(|input| (*input, false)));
+        }
+    }
+}
+
+impl<'r> Needs<'r> {
+    /// What the roots need.
+    pub fn of(roots: &'r [Root]) -> Self {
+        let mut needs =
+            Needs { roots, nodes: Nodes::default(), arrays: vec![], known: HashSet::new(), promises: vec![] };
         for root in roots {
             match root {
-                Root::Array(root) => needed.array(&root.array),
-                Root::Delayed(delayed) => needed.delayed(delayed),
+                Root::Array(root) => needs.array(&root.array),
+                Root::Delayed(delayed) => needs.delayed(delayed),
             }
         }
         // Arrays are found while calls are walked, and calls at the leaves of arrays.
         let mut walked = 0;
-        while walked < needed.arrays.len() {
-            let Others { promises, leaves } = Array::needs_of_others(&needed.arrays[walked..]);
-            walked = needed.arrays.len();
-            needed.promises.extend(promises);
+        while walked < needs.arrays.len() {
+            let Others { promises, leaves } = Array::needs_of_others(&needs.arrays[walked..]);
+            walked = needs.arrays.len();
+            needs.promises.extend(promises);
             for leaf in &leaves {
                 if let Some(blocks) = leaf.1.tasks.downcast_ref::<Vec<Delayed>>() {
-                    blocks.iter().for_each(|block| needed.delayed(block));
+                    blocks.iter().for_each(|block| needs.delayed(block));
                 }
             }
         }
-        needed
+        needs
     }
 
     fn array(&mut self, array: &Array) {
@@ -85,116 +148,122 @@ impl Needed {
     }
 
     fn delayed(&mut self, root: &Delayed) {
-        const OPEN: u32 = u32::MAX;
-        let mut stack = vec![(root.clone(), false)];
-        while let Some((node, inputs_done)) = stack.pop() {
-            if inputs_done {
-                self.places.insert(node.id(), self.delayed.len() as u32);
-                self.delayed.push(node);
-                continue;
-            }
-            if self.places.contains_key(&node.id()) {
-                continue;
-            }
-            self.places.insert(node.id(), OPEN);
+        let mut found = Vec::new();
+        self.nodes.visit(root, |node| {
             if let Some(BlockOf(array, _)) = node.as_call() {
-                self.array(array);
+                found.push(array.clone());
             } else if let Some(Kept(promise)) = node.as_call() {
                 self.promises.push(Arc::clone(promise));
             }
-            let at = stack.len();
-            stack.push((node.clone(), true));
-            let new = node.inputs().iter().rev().filter(|input| !self.places.contains_key(&input.id()));
-            stack.extend(new.map(|input| (input.clone(), false)));
-            if stack.len() == at + 1 {
-                stack.pop();
-                self.places.insert(node.id(), self.delayed.len() as u32);
-                self.delayed.push(node);
+        });
+        found.iter().for_each(|array| self.array(array));
+    }
+
+    /// The promises that must be kept before this can be lowered.
+    pub fn promises(&self) -> &[Arc<Promise>] {
+        &self.promises
+    }
+
+    /// The graph that computes the roots. Its wanted values are, for each root in turn, its blocks in C order, or its
+    /// value.
+    ///
+    /// Arrays are optimised here, unless nothing is to be fused; `fold` says whether constants are computed meanwhile.
+    ///
+    /// # Errors
+    /// As [`selion_array::lower`]; [`selion_array::ArrayError::Value`] if a promise is not kept (see
+    /// [`Needs::promises`]).
+    pub fn lower(self, fold: bool, options: LowerOptions) -> Result<Graph> {
+        let rewritten = if options.fuse { optimize(&self.arrays, fold) } else { self.arrays.clone() };
+        let arrays: HashMap<NodeId, Array> = self.arrays.iter().map(Array::id).zip(rewritten).collect();
+        let mut calls = Calls::new(self.nodes);
+        let depth = arrays.values().map(Array::depth).max().unwrap_or(0).max(calls.depth());
+
+        let mut lowering = Lowering::new(options);
+        let optimised: Vec<Array> = arrays.values().cloned().collect();
+        let mut leaves = Array::needs_of_others(&optimised).leaves;
+        for depth in 0..=depth {
+            for (leaf, tasks) in leaves.extract_if(.., |(leaf, _)| leaf.depth() == depth) {
+                let blocks = tasks.tasks.downcast_ref::<Vec<Delayed>>().map_or(&[][..], Vec::as_slice);
+                let values: Vec<ValueId> = blocks.iter().map(|block| calls.value(block)).collect();
+                lowering.given(&leaf, &values);
+            }
+            let turn = self.arrays.iter().map(|array| &arrays[&array.id()]);
+            lowering.arrays(&turn.filter(|array| array.depth() == depth).cloned().collect::<Vec<_>>())?;
+            calls.emit(&mut lowering, &arrays, depth);
+        }
+
+        let mut wanted = Vec::new();
+        for root in self.roots {
+            match root {
+                Root::Array(root) => {
+                    let array = arrays[&root.array.id()].clone();
+                    lowering.root(&selion_array::Root { array, sink: root.sink.clone() }, &mut wanted);
+                }
+                Root::Delayed(delayed) => wanted.push(calls.value(delayed)),
             }
         }
+        Ok(lowering.finish(wanted))
     }
 }
 
-/// The promises that must be kept before the roots can be lowered.
-pub fn promises(roots: &[Root]) -> Vec<Arc<Promise>> {
-    Needed::of(roots).promises
-}
-
-/// The graph that computes the roots. Its wanted values are, for each root in turn, its blocks in C order, or its value.
-///
-/// Arrays are optimised here; `fold` says whether constants are computed meanwhile.
+/// The graph that computes the roots: [`Needs::lower`], of roots that need no promise.
 ///
 /// # Errors
-/// As [`selion_array::lower`]; [`selion_array::ArrayError::Value`] if a promise is not kept (see [`promises`]).
+/// As [`Needs::lower`].
 pub fn lower(roots: &[Root], fold: bool, options: LowerOptions) -> Result<Graph> {
-    let needed = Needed::of(roots);
-    let arrays: HashMap<NodeId, Array> =
-        needed.arrays.iter().map(Array::id).zip(optimize(&needed.arrays, fold)).collect();
-    let depth = arrays.values().map(Array::depth).chain(needed.delayed.iter().map(Delayed::depth)).max().unwrap_or(0);
-
-    let mut lowering = Lowering::new(options);
-    let mut calls = Calls::new(&needed);
-    let optimised: Vec<Array> = arrays.values().cloned().collect();
-    let mut leaves = Array::needs_of_others(&optimised).leaves;
-    for depth in 0..=depth {
-        for (leaf, tasks) in leaves.extract_if(.., |(leaf, _)| leaf.depth() == depth) {
-            let blocks = tasks.tasks.downcast_ref::<Vec<Delayed>>().map_or(&[][..], Vec::as_slice);
-            let values: Vec<ValueId> = blocks.iter().map(|block| calls.value(block)).collect();
-            lowering.given(&leaf, &values);
-        }
-        let turn: Vec<Array> =
-            needed.arrays.iter().map(|array| &arrays[&array.id()]).filter(|a| a.depth() == depth).cloned().collect();
-        lowering.arrays(&turn)?;
-        calls.emit(&mut lowering, &arrays, depth);
-    }
-
-    let mut wanted = Vec::new();
-    for root in roots {
-        match root {
-            Root::Array(root) => {
-                let array = arrays[&root.array.id()].clone();
-                lowering.root(&selion_array::Root { array, sink: root.sink.clone() }, &mut wanted);
-            }
-            Root::Delayed(delayed) => wanted.push(calls.value(delayed)),
-        }
-    }
-    Ok(lowering.finish(wanted))
+    Needs::of(roots).lower(fold, options)
 }
 
 /// The calls of a graph, as values.
-struct Calls<'a> {
-    needed: &'a Needed,
-    /// By place.
-    values: Vec<ValueId>,
+struct Calls {
+    nodes: Nodes,
     body: Arc<CallsBody>,
+    /// How many of the sequence are emitted.
+    emitted: usize,
+    /// By number.
+    values: Vec<ValueId>,
     bodies: Vec<(Option<Settings>, BodyId)>,
 }
 
-impl<'a> Calls<'a> {
-    fn new(needed: &'a Needed) -> Self {
+impl Calls {
+    fn new(mut nodes: Nodes) -> Self {
+        let all = std::mem::take(&mut nodes.all);
+        nodes.sequence.sort_by_key(|number| all[*number as usize].depth()); // stable: as it was within a depth
         Calls {
-            values: vec![ValueId(u32::MAX); needed.delayed.len()],
-            body: Arc::new(CallsBody(needed.delayed.clone())),
+            values: vec![ValueId(u32::MAX); all.len()],
+            body: Arc::new(CallsBody(all)),
+            emitted: 0,
             bodies: vec![],
-            needed,
+            nodes,
         }
     }
 
-    fn value(&self, delayed: &Delayed) -> ValueId {
-        self.values[self.needed.places[&delayed.id()] as usize]
+    fn depth(&self) -> u32 {
+        self.nodes.sequence.last().map_or(0, |last| self.body.0[*last as usize].depth())
     }
 
-    /// Adds the calls of one depth.
+    fn value(&self, delayed: &Delayed) -> ValueId {
+        self.values[self.nodes.numbers[&Id(delayed.halves())] as usize]
+    }
+
+    /// Adds the calls of one depth, after those of lower ones.
     fn emit(&mut self, lowering: &mut Lowering, arrays: &HashMap<NodeId, Array>, depth: u32) {
+        let calls = Arc::clone(&self.body);
         let mut inputs: Vec<ValueId> = Vec::new();
-        for (place, node) in self.needed.delayed.iter().enumerate().filter(|(_, node)| node.depth() == depth) {
-            self.values[place] = if let Some(BlockOf(array, block)) = node.as_call() {
+        while let Some(number) = self.nodes.sequence.get(self.emitted).map(|number| *number as usize)
+            && let node = &calls.0[number]
+            && node.depth() == depth
+        {
+            self.emitted += 1;
+            self.values[number] = if let Some(BlockOf(array, block)) = node.as_call() {
                 lowering.block(&arrays[&array.id()], *block as usize)
             } else {
+                let start = self.nodes.starts[number] as usize;
+                let numbers = &self.nodes.inputs[start..start + node.inputs().len()];
                 inputs.clear();
-                inputs.extend(node.inputs().iter().map(|input| self.value(input)));
+                inputs.extend(numbers.iter().map(|input| self.values[*input as usize]));
                 let body = self.body(lowering, node.settings());
-                lowering.tasks().task(body, place, &inputs, 0)
+                lowering.tasks().task(body, number, &inputs, 0)
             };
         }
     }
@@ -226,6 +295,15 @@ impl Body for CallsBody {
         context: &TaskContext<'_>,
     ) -> std::result::Result<Outputs, TaskError> {
         Ok(smallvec![self.0[index].work().run(inputs, context)?])
+    }
+
+    fn run_owned(
+        &self,
+        index: usize,
+        inputs: &mut [Value],
+        context: &TaskContext<'_>,
+    ) -> std::result::Result<Outputs, TaskError> {
+        Ok(smallvec![self.0[index].work().run_owned(inputs, context)?])
     }
 
     fn task_name(&self, index: usize) -> String {

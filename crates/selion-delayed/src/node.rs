@@ -23,6 +23,14 @@ pub trait Call: Any + Send + Sync {
     /// Whatever the function raised.
     fn run(&self, inputs: &[Value], context: &TaskContext<'_>) -> Result<Value, TaskError>;
 
+    /// As [`Call::run`], for inputs that nobody looks at afterwards: see [`selion_core::Body::run_owned`].
+    ///
+    /// # Errors
+    /// As [`Call::run`].
+    fn run_owned(&self, inputs: &mut [Value], context: &TaskContext<'_>) -> Result<Value, TaskError> {
+        self.run(inputs, context)
+    }
+
     /// The key by which people know it, where the caller chose one.
     fn key(&self) -> Option<&str> {
         None
@@ -182,6 +190,10 @@ impl Delayed {
     /// What identifies it.
     pub fn id(&self) -> DelayedId {
         u128::from(self.0.id[0]) << 64 | u128::from(self.0.id[1])
+    }
+
+    pub(crate) fn halves(&self) -> [u64; 2] {
+        self.0.id
     }
 
     /// What is called, or what else it is.

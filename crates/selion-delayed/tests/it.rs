@@ -1,11 +1,13 @@
 //! Delayed values and arrays on one graph, against doing the same at once.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use selion_array::{Array, Chunks, LowerOptions};
 use selion_core::{CancelToken, Chunk, DType, ExecError, Executor, Promise, Silent, TaskContext, TaskError, Value};
-use selion_delayed::{Call, Delayed, Root, hash_id, lower, promises};
+use selion_delayed::{Call, Delayed, Needs, Root, hash_id, lower};
 use selion_runtime::{Synchronous, Threads};
 
 /// A sum of numbers, and of arrays' elements.
@@ -134,7 +136,7 @@ fn promises_are_found_behind_arrays_and_calls() {
     let kept = Delayed::kept(Arc::clone(&promise));
     let array = Delayed::to_array(vec![sum(vec![kept])], DType::I64, Chunks::regular(&[], &[])).unwrap();
     let behind = sum(vec![Delayed::array(&(&array + &array).unwrap())]);
-    assert_eq!(promises(&[Root::Delayed(behind.clone())]).len(), 1);
+    assert_eq!(Needs::of(&[Root::Delayed(behind.clone())]).promises().len(), 1);
     promise.keep(Ok([number(4)].into()));
     assert_eq!(compute(Root::Delayed(behind)).unwrap(), [8]);
 }

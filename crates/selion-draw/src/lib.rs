@@ -1,6 +1,8 @@
-//! Pictures of arrays: how they are divided into chunks, as SVG and as the HTML that notebooks show.
+//! Pictures: how arrays are divided into chunks, and how tasks of a graph depend on each other.
 //!
-//! Pure functions from block lengths to text. A length is `None` where only computing will tell.
+//! * arrays: [`chunks_svg`], and [`array_html`] for notebooks. Pure functions from block lengths to text. A length is
+//!   `None` where only computing will tell.
+//! * graphs: a [`GraphPicture`] is laid out by [`layout`] and written as SVG, PNG or PDF, or as [`dot`] text.
 //!
 //! ```
 //! let axes = vec![vec![Some(2), Some(2)], vec![Some(3)]];
@@ -10,9 +12,11 @@
 
 #![forbid(unsafe_code)]
 
+mod graph;
 mod grid;
 mod html;
 
+pub use graph::{Color, Drawing, GraphPicture, Node, Options, PictureError, RankDir, Shape, dot, layout, order_color};
 pub use grid::chunks_svg;
 pub use html::array_html;
 

@@ -14,14 +14,24 @@ use std::sync::LazyLock;
 pub trait Isa: Copy {
     /// `a * b + c`: fused where that is one instruction, two roundings elsewhere.
     fn mul_add(a: f64, b: f64, c: f64) -> f64;
+
+    /// Rows to columns: compilers do not find the shuffles for this.
+    #[inline(always)]
+    fn transpose(block: [[u64; 8]; 8]) -> [[u64; 8]; 8] {
+        std::array::from_fn(|row| std::array::from_fn(|column| block[column][row]))
+    }
 }
 
 /// Instruction sets without fused multiply-add.
 #[derive(Clone, Copy)]
 pub struct Plain;
-/// Instruction sets with fused multiply-add: AVX2 + FMA, AVX-512, NEON.
+/// Instruction sets with fused multiply-add: AVX2 + FMA, NEON.
 #[derive(Clone, Copy)]
 pub struct Fused;
+/// AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+struct Wide;
 
 impl Isa for Plain {
     #[inline(always)]
@@ -35,6 +45,39 @@ impl Isa for Fused {
     fn mul_add(a: f64, b: f64, c: f64) -> f64 {
         a.mul_add(b, c)
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Isa for Wide {
+    #[inline(always)]
+    fn mul_add(a: f64, b: f64, c: f64) -> f64 {
+        a.mul_add(b, c)
+    }
+
+    #[inline(always)]
+    fn transpose(block: [[u64; 8]; 8]) -> [[u64; 8]; 8] {
+        // SAFETY: only `run_avx512` runs loops for `Wide`, and only where the CPU has AVX-512.
+        unsafe { transpose_avx512(block) }
+    }
+}
+
+/// In three rounds, each of which swaps halves of pairs of rows: single words, pairs, and fours of them.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transpose_avx512(block: [[u64; 8]; 8]) -> [[u64; 8]; 8] {
+    use std::arch::x86_64::{__m512i, _mm512_shuffle_i64x2, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64};
+    const EVEN: i32 = 0b10_00_10_00;
+    const ODD: i32 = 0b11_01_11_01;
+    // SAFETY: both are 512 bytes of which every value is allowed.
+    let a = unsafe { std::mem::transmute::<[[u64; 8]; 8], [__m512i; 8]>(block) };
+    let words = |k: usize| (_mm512_unpacklo_epi64(a[k], a[k + 1]), _mm512_unpackhi_epi64(a[k], a[k + 1]));
+    let split = |x: __m512i, y: __m512i| (_mm512_shuffle_i64x2::<EVEN>(x, y), _mm512_shuffle_i64x2::<ODD>(x, y));
+    let ((a0, a1), (a2, a3), (a4, a5), (a6, a7)) = (words(0), words(2), words(4), words(6));
+    let ((b0, b4), (b1, b5), (b2, b6), (b3, b7)) = (split(a0, a2), split(a1, a3), split(a4, a6), split(a5, a7));
+    let ((c0, c4), (c1, c5), (c2, c6), (c3, c7)) = (split(b0, b2), split(b1, b3), split(b4, b6), split(b5, b7));
+    // SAFETY: as above.
+    unsafe { std::mem::transmute::<[__m512i; 8], [[u64; 8]; 8]>([c0, c1, c2, c3, c4, c5, c6, c7]) }
 }
 
 /// A loop over slices. Implementations mark `run` as `#[inline(always)]`, or it will not be vectorised.
@@ -126,7 +169,7 @@ fn run_avx2<L: Loop>(work: L) -> L::Output {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,f16c,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
 fn run_avx512<L: Loop>(work: L) -> L::Output {
-    work.run::<Fused>()
+    work.run::<Wide>()
 }
 
 /// Asks the memory system for the cache line that holds `address`, without waiting for it.
@@ -154,6 +197,22 @@ mod tests {
         fn run<I: Isa>(self) -> f64 {
             self.0.iter().fold(0.0, |sum, x| I::mul_add(*x, 2.0, sum))
         }
+    }
+
+    struct Transpose([[u64; 8]; 8]);
+    impl Loop for Transpose {
+        type Output = [[u64; 8]; 8];
+        #[inline(always)]
+        fn run<I: Isa>(self) -> [[u64; 8]; 8] {
+            I::transpose(self.0)
+        }
+    }
+
+    #[test]
+    fn rows_become_columns() {
+        let block: [[u64; 8]; 8] = std::array::from_fn(|row| std::array::from_fn(|column| (10 * row + column) as u64));
+        assert_eq!(dispatch(Transpose(block)), Transpose(block).run::<Plain>());
+        assert_eq!(Transpose(block).run::<Plain>()[2][7], 72);
     }
 
     #[test]

@@ -66,6 +66,12 @@ pub(crate) fn scalar(value: &Bound<'_, PyAny>) -> PyResult<Scalar> {
     chunk.scalar().ok_or_else(|| PyValueError::new_err("expected a scalar"))
 }
 
+/// A scalar of a given dtype.
+pub(crate) fn scalar_of(value: &Bound<'_, PyAny>, dtype: DType) -> PyResult<Scalar> {
+    let array = value.py().import("numpy")?.call_method1("asarray", (value,))?;
+    scalar(&array.call_method1("astype", (numpy_dtype(value.py(), dtype)?,))?)
+}
+
 /// Chunks in any form that Dask takes, for an array of `shape`.
 pub(crate) fn chunks(
     value: &Bound<'_, PyAny>,
@@ -73,10 +79,19 @@ pub(crate) fn chunks(
     dtype: DType,
     previous: Option<&Chunks>,
 ) -> PyResult<Chunks> {
-    let mut limit = selion::settings()
-        .map_err(to_python)?
-        .integer("array.chunk-size")
-        .map_or(selion::array::AUTO_CHUNK_BYTES, |bytes| bytes as usize);
+    chunks_within(None, value, shape, dtype, previous)
+}
+
+/// As [`chunks`], with automatic blocks of at most `limit` bytes.
+pub(crate) fn chunks_within(
+    limit: Option<usize>,
+    value: &Bound<'_, PyAny>,
+    shape: &[usize],
+    dtype: DType,
+    previous: Option<&Chunks>,
+) -> PyResult<Chunks> {
+    let setting = selion::settings().map_err(to_python)?.integer("array.chunk-size");
+    let mut limit = limit.or(setting.map(|bytes| bytes as usize)).unwrap_or(selion::array::AUTO_CHUNK_BYTES);
     let missing = if previous.is_some() { ChunkSpec::Keep } else { ChunkSpec::Size(-1) };
     let mut specs: Vec<ChunkSpec> = Vec::with_capacity(shape.len());
     if let Ok(by_axis) = value.cast::<PyDict>() {
@@ -105,6 +120,9 @@ pub(crate) fn chunks(
     } else {
         let spec = one_axis(value, &mut limit, previous.is_some())?;
         specs.resize(shape.len(), spec);
+    }
+    if specs.is_empty() && shape.contains(&0) && shape.iter().all(|len| *len == 0) {
+        specs.resize(shape.len(), ChunkSpec::Size(-1));
     }
     if specs.is_empty() && !shape.is_empty() {
         return Err(PyValueError::new_err("Chunks and shape must be of the same length/dimension"));

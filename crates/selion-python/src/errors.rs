@@ -29,7 +29,11 @@ pub(crate) fn raised(error: PyErr) -> TaskError {
 
 /// The Python exception for any of selion's errors.
 pub(crate) fn to_python(error: impl Into<Error>) -> PyErr {
-    match error.into() {
+    any_error(&error.into())
+}
+
+fn any_error(error: &Error) -> PyErr {
+    match error {
         Error::Array(error) => array_error(error),
         Error::Exec(error) => exec_error(error),
         Error::Source(error) => source_error(error),
@@ -40,13 +44,13 @@ pub(crate) fn to_python(error: impl Into<Error>) -> PyErr {
     }
 }
 
-fn array_error(error: ArrayError) -> PyErr {
+fn array_error(error: &ArrayError) -> PyErr {
     let text = error.to_string();
     match error {
         ArrayError::Broadcast(_) | ArrayError::Chunks(_) | ArrayError::Value(_) | ArrayError::Unknown { .. } => {
             PyValueError::new_err(text)
         }
-        ArrayError::Axis { axis, ndim } => axis_error(axis, ndim),
+        ArrayError::Axis { axis, ndim } => axis_error(*axis, *ndim),
         ArrayError::Index(_) => PyIndexError::new_err(text),
         ArrayError::Type(_) | ArrayError::Op(_) | ArrayError::DType(_) => PyTypeError::new_err(text),
         ArrayError::Overflow { .. } => PyOverflowError::new_err(text),
@@ -65,12 +69,12 @@ fn axis_error(axis: isize, ndim: usize) -> PyErr {
     })
 }
 
-fn source_error(error: SourceError) -> PyErr {
+fn source_error(error: &SourceError) -> PyErr {
     let text = error.to_string();
     match error {
         SourceError::Io { cause, what, .. } => match cause.raw_os_error() {
             // Python chooses the subclass (FileNotFoundError, PermissionError …) by the number.
-            Some(number) => PyOSError::new_err((number, text, what)),
+            Some(number) => PyOSError::new_err((number, text, what.clone())),
             None if cause.kind() == std::io::ErrorKind::AlreadyExists => {
                 pyo3::exceptions::PyFileExistsError::new_err(text)
             }
@@ -83,49 +87,45 @@ fn source_error(error: SourceError) -> PyErr {
     }
 }
 
-fn exec_error(error: ExecError) -> PyErr {
+fn exec_error(error: &ExecError) -> PyErr {
     match error {
-        ExecError::Task { task, cause } => task_error(&task, cause),
+        ExecError::Task { task, cause } => task_error(task, cause),
         ExecError::Cancelled => PyKeyboardInterrupt::new_err("cancelled"),
-        ExecError::Spill { ref cause, ref path } => match cause.raw_os_error() {
+        ExecError::Spill { cause, path } => match cause.raw_os_error() {
             Some(number) => PyOSError::new_err((number, error.to_string(), path.clone())),
             None => PyOSError::new_err(error.to_string()),
         },
-        ExecError::Before(error) => earlier_error(&error),
-        ExecError::Unavailable(text) => PyRuntimeError::new_err(text),
-    }
-}
-
-/// An error that others may raise too.
-fn earlier_error(error: &ExecError) -> PyErr {
-    match error {
-        ExecError::Task { cause, .. } => match cause.downcast_ref::<Raised>() {
-            Some(Raised(error)) => Python::attach(|py| error.clone_ref(py)),
-            None => PyRuntimeError::new_err(error.to_string()),
-        },
-        ExecError::Cancelled => PyKeyboardInterrupt::new_err("cancelled"),
-        ExecError::Before(error) => earlier_error(error),
-        ExecError::Spill { .. } => PyOSError::new_err(error.to_string()),
+        ExecError::Before(error) => exec_error(error),
         ExecError::Unavailable(text) => PyRuntimeError::new_err(text.clone()),
     }
 }
 
 /// A task's own error, with the task's name as a note.
-fn task_error(task: &str, cause: TaskError) -> PyErr {
-    let error = match cause.downcast::<Raised>() {
-        Ok(raised) => raised.0,
-        Err(cause) => match cause.downcast::<SourceError>() {
-            Ok(error) => source_error(*error),
-            Err(cause) => match cause.downcast::<ArrayError>() {
-                Ok(error) => array_error(*error),
-                Err(cause) => PyValueError::new_err(cause.to_string()),
-            },
-        },
+fn task_error(task: &str, cause: &TaskError) -> PyErr {
+    let error = if let Some(Raised(error)) = cause.downcast_ref() {
+        Python::attach(|py| error.clone_ref(py))
+    } else if let Some(error) = cause.downcast_ref() {
+        source_error(error)
+    } else if let Some(error) = cause.downcast_ref() {
+        array_error(error)
+    } else if let Some(error) = cause.downcast_ref() {
+        any_error(error)
+    } else {
+        PyValueError::new_err(cause.to_string())
     };
     if !task.is_empty() {
-        Python::attach(|py| {
-            let _ = error.value(py).call_method1("add_note", (format!("in task {task}"),));
-        });
+        // Without a note the error is as good; nothing is to be done where Python refuses one.
+        let _ = Python::attach(|py| note_task(&error, py, task));
     }
     error
+}
+
+/// Names the task in the notes of an exception; once, though it may be raised again and again.
+fn note_task(error: &PyErr, py: Python<'_>, task: &str) -> PyResult<()> {
+    let (value, note) = (error.value(py), format!("in task {task}"));
+    let notes = value.getattr_opt("__notes__")?;
+    if notes.is_some_and(|notes| notes.contains(&note).unwrap_or(false)) {
+        return Ok(());
+    }
+    value.call_method1("add_note", (note,)).map(drop)
 }

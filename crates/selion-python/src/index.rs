@@ -48,9 +48,7 @@ fn part(value: &Bound<'_, PyAny>) -> PyResult<Index> {
         let array = &array.get().0;
         return match array.dtype() {
             DType::Bool => Ok(Index::Mask(array.clone())),
-            dtype if dtype.is_integer() => Err(pyo3::exceptions::PyNotImplementedError::new_err(
-                "indexing with a lazy integer array is not implemented",
-            )),
+            dtype if dtype.is_integer() => Ok(Index::LazyInts(array.clone())),
             _ => Err(PyIndexError::new_err("arrays used as indices must be of integer (or boolean) type")),
         };
     }

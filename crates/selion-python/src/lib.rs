@@ -6,8 +6,10 @@
 //! * `index`: NumPy's indices; `callback`: Python functions on blocks;
 //! * `delayed`: Python functions that are called later;
 //! * `draw`: drawings of chunks, and `explain()`;
+//! * `overlap`: blocks that overlap their neighbours;
 //! * `ops`: joins, shapes, products, sorts, counts;
 //! * `observe`: who watches;
+//! * `picture`: pictures of graphs;
 //! * `processes`: Python functions in other processes;
 //! * `run`: computing, with signals looked after;
 //! * `source`: Python objects as storage; `settings`: `selion.config`; `errors`: which exception an error becomes.
@@ -22,6 +24,8 @@ mod errors;
 mod index;
 mod observe;
 mod ops;
+mod overlap;
+mod picture;
 mod processes;
 mod run;
 mod settings;
@@ -41,6 +45,8 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     draw::register(m)?;
     observe::register(m)?;
     ops::register(m)?;
+    picture::register(m)?;
+    overlap::register(m)?;
     processes::register(m)?;
     run::register(m)?;
     settings::register(m)

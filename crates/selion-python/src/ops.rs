@@ -2,7 +2,8 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use selion::array::{Array, PadMode, Ranks, einsum, tensordot as contract};
+use pyo3::types::PyTuple;
+use selion::array::{Array, Chunks, PadMode, Ranks, Spacing, einsum, tensordot as contract};
 use selion::core::Scalar;
 use selion::kernels::blocks::bins::Edges;
 use selion::kernels::blocks::gather::Side;
@@ -42,6 +43,17 @@ fn stack(list: Vec<Native<'_>>, axis: isize) -> PyResult<PyArray> {
 #[pyfunction]
 fn reshape(array: &PyArray, shape: Vec<i64>) -> PyResult<PyArray> {
     made(array.0.reshape(&shape))
+}
+
+#[pyfunction]
+#[pyo3(signature = (array, shape, chunks=None))]
+fn reshape_blockwise(array: &PyArray, shape: Vec<usize>, chunks: Option<Vec<Vec<usize>>>) -> PyResult<PyArray> {
+    made(array.0.reshape_blockwise(&shape, chunks.map(|chunks| Chunks::from_lens(&chunks))))
+}
+
+#[pyfunction]
+fn shuffle(array: &PyArray, groups: Vec<Vec<i64>>, axis: isize) -> PyResult<PyArray> {
+    made(array.0.shuffle(&groups, axis))
 }
 
 #[pyfunction]
@@ -136,6 +148,43 @@ fn trace(array: &PyArray, k: i64, axis1: isize, axis2: isize) -> PyResult<PyArra
 #[pyfunction]
 fn diff(array: &PyArray, order: usize, axis: isize) -> PyResult<PyArray> {
     made(array.0.diff(order, axis))
+}
+
+/// The derivative along an axis; `spacing` is a number, or the coordinates of the points.
+#[pyfunction]
+fn gradient(array: &PyArray, spacing: &Bound<'_, PyAny>, axis: isize, edge_order: usize) -> PyResult<PyArray> {
+    let spacing = match spacing.cast::<PyArray>() {
+        Ok(coordinates) => Spacing::At(coordinates.get().0.clone()),
+        Err(_) => Spacing::Even(spacing.extract()?),
+    };
+    made(array.0.gradient(&spacing, axis, edge_order))
+}
+
+#[pyfunction]
+#[pyo3(signature = (array, limit, axis))]
+fn push(array: &PyArray, limit: Option<usize>, axis: isize) -> PyResult<PyArray> {
+    made(array.0.push(limit, axis))
+}
+
+#[pyfunction]
+fn nonzero(array: &PyArray) -> PyResult<Vec<PyArray>> {
+    Ok(array.0.nonzero().map_err(to_python)?.into_iter().map(PyArray).collect())
+}
+
+#[pyfunction]
+fn flatnonzero(array: &PyArray) -> PyResult<PyArray> {
+    made(array.0.flatnonzero())
+}
+
+#[pyfunction]
+fn argwhere(array: &PyArray) -> PyResult<PyArray> {
+    made(array.0.argwhere())
+}
+
+#[pyfunction]
+fn meshgrid(vectors: Vec<Native<'_>>, sparse: bool, matrix_order: bool) -> PyResult<Vec<PyArray>> {
+    let grids = Array::meshgrid(&arrays(&vectors), sparse, matrix_order).map_err(to_python)?;
+    Ok(grids.into_iter().map(PyArray).collect())
 }
 
 #[pyfunction]
@@ -255,24 +304,44 @@ fn bincount(array: &PyArray, weights: Option<&PyArray>, minlength: usize) -> PyR
     made(array.0.bincount(weights.map(|weights| &weights.0), minlength))
 }
 
-/// Counts between edges: all of them, or (low, high, bins).
+/// Edges of bins: all of them, or (low, high, bins).
+fn edges(value: &Bound<'_, PyAny>) -> PyResult<Edges> {
+    match value.cast::<PyTuple>() {
+        Ok(uniform) => {
+            let (low, high, bins) = uniform.extract()?;
+            Ok(Edges::Uniform { low, high, bins })
+        }
+        Err(_) => Ok(Edges::List(value.extract()?)),
+    }
+}
+
+/// Counts between edges: a list of all of them, or the tuple (low, high, bins).
 #[pyfunction]
-#[pyo3(signature = (array, edges, uniform, weights, density))]
+#[pyo3(signature = (array, bins, weights, density))]
 fn histogram(
     array: &PyArray,
-    edges: Option<Vec<f64>>,
-    uniform: Option<(f64, f64, usize)>,
+    bins: &Bound<'_, PyAny>,
     weights: Option<&PyArray>,
     density: bool,
 ) -> PyResult<(PyArray, PyArray)> {
-    let edges = match (edges, uniform) {
-        (Some(edges), _) => Edges::List(edges),
-        (None, Some((low, high, bins))) => Edges::Uniform { low, high, bins },
-        (None, None) => return Err(PyValueError::new_err("histogram needs edges")),
-    };
     let weights = weights.map(|weights| &weights.0);
-    let (counts, edges) = array.0.histogram(&edges, weights, density).map_err(to_python)?;
+    let (counts, edges) = array.0.histogram(&edges(bins)?, weights, density).map_err(to_python)?;
     Ok((PyArray(counts), PyArray(edges)))
+}
+
+/// Counts in the cells of a grid; `sample` has the coordinates along each axis.
+#[pyfunction]
+#[pyo3(signature = (sample, bins, weights, density))]
+fn histogramdd(
+    sample: Vec<Native<'_>>,
+    bins: Vec<Bound<'_, PyAny>>,
+    weights: Option<&PyArray>,
+    density: bool,
+) -> PyResult<(PyArray, Vec<PyArray>)> {
+    let bins: Vec<Edges> = bins.iter().map(edges).collect::<PyResult<_>>()?;
+    let weights = weights.map(|weights| &weights.0);
+    let (counts, edges) = Array::histogramdd(&arrays(&sample), &bins, weights, density).map_err(to_python)?;
+    Ok((PyArray(counts), edges.into_iter().map(PyArray).collect()))
 }
 
 #[pyfunction]
@@ -285,6 +354,8 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(concatenate, m)?)?;
     m.add_function(wrap_pyfunction!(stack, m)?)?;
     m.add_function(wrap_pyfunction!(reshape, m)?)?;
+    m.add_function(wrap_pyfunction!(reshape_blockwise, m)?)?;
+    m.add_function(wrap_pyfunction!(shuffle, m)?)?;
     m.add_function(wrap_pyfunction!(ravel, m)?)?;
     m.add_function(wrap_pyfunction!(roll, m)?)?;
     m.add_function(wrap_pyfunction!(pad, m)?)?;
@@ -298,6 +369,13 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(diagonal, m)?)?;
     m.add_function(wrap_pyfunction!(trace, m)?)?;
     m.add_function(wrap_pyfunction!(diff, m)?)?;
+    m.add_function(wrap_pyfunction!(gradient, m)?)?;
+    m.add_function(wrap_pyfunction!(push, m)?)?;
+    m.add_function(wrap_pyfunction!(nonzero, m)?)?;
+    m.add_function(wrap_pyfunction!(flatnonzero, m)?)?;
+    m.add_function(wrap_pyfunction!(argwhere, m)?)?;
+    m.add_function(wrap_pyfunction!(meshgrid, m)?)?;
+    m.add_function(wrap_pyfunction!(histogramdd, m)?)?;
     m.add_function(wrap_pyfunction!(matmul, m)?)?;
     m.add_function(wrap_pyfunction!(dot, m)?)?;
     m.add_function(wrap_pyfunction!(vdot, m)?)?;

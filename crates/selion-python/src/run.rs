@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread::ThreadId;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -26,6 +27,10 @@ fn is_main_thread() -> bool {
 
 /// What runs in the background ends with this.
 static BACKGROUND: LazyLock<CancelToken> = LazyLock::new(CancelToken::default);
+/// Held by all that runs in the background.
+static ALIVE: LazyLock<Arc<()>> = LazyLock::new(Arc::default);
+/// How often the end of the interpreter looks whether all of it has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Who runs the tasks of one call, and where Python functions are called if not here.
 struct Scheduler {
@@ -135,7 +140,7 @@ pub(crate) fn arrays(list: &Bound<'_, PyList>) -> PyResult<Vec<Array>> {
     list.iter().map(|array| Ok(array.cast::<PyArray>()?.get().0.clone())).collect()
 }
 
-fn collections(list: &Bound<'_, PyList>) -> PyResult<Vec<Collection>> {
+pub(crate) fn collections(list: &Bound<'_, PyList>) -> PyResult<Vec<Collection>> {
     list.iter()
         .map(|item| match item.cast::<PyDelayed>() {
             Ok(delayed) => Ok(Collection::Delayed(delayed.get().node.clone())),
@@ -172,7 +177,7 @@ fn persist<'py>(
     num_workers: Option<usize>,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let (collections, scheduler) = (self::collections(collections)?, self::scheduler(py, scheduler, num_workers)?);
-    let executor = Arc::new(scheduler);
+    let executor = Arc::new(InBackground { executor: scheduler, _alive: Arc::clone(&ALIVE) });
     let kept = py.detach(|| selion::persist_with(&collections, executor, &BACKGROUND, Watchers::now()));
     let to_python = |collection| match collection {
         Collection::Array(array) => Ok(Bound::new(py, PyArray(array))?.into_any()),
@@ -181,10 +186,33 @@ fn persist<'py>(
     kept.map_err(crate::errors::to_python)?.into_iter().map(to_python).collect()
 }
 
-/// Ends what runs in the background, since the interpreter ends.
+/// An executor of the background: `ALIVE` is held as long as it is.
+struct InBackground {
+    executor: Scheduler,
+    _alive: Arc<()>,
+}
+
+impl Executor for InBackground {
+    fn execute(
+        &self,
+        graph: Graph,
+        cancel: &CancelToken,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Vec<Value>, ExecError> {
+        self.executor.execute(graph, cancel, observer)
+    }
+}
+
+/// Ends what runs in the background, since the interpreter ends: tasks that have not started never do, and those that run
+/// are waited for, as `concurrent.futures` does, unless the user interrupts.
 #[pyfunction]
-fn end_background() {
+fn end_background(py: Python<'_>) -> PyResult<()> {
     BACKGROUND.cancel();
+    while Arc::strong_count(&ALIVE) > 1 {
+        py.detach(|| std::thread::sleep(LOOK_AGAIN));
+        py.check_signals()?;
+    }
+    Ok(())
 }
 
 /// Computes an array of unknown lengths and keeps its blocks.

@@ -112,8 +112,7 @@ mod tests {
     fn priority_moves_a_task_and_what_it_needs() {
         let mut builder = GraphBuilder::default();
         let plain = builder.body(Arc::new(Nothing));
-        let urgent =
-            builder.body_with(Arc::new(Nothing), Annotations { priority: 1, retries: 0, ..Annotations::default() });
+        let urgent = builder.body_with(Arc::new(Nothing), Annotations { priority: 1, ..Annotations::default() });
         let a = builder.task(plain, 0, &[], 8);
         let b = builder.task(plain, 1, &[a], 8);
         let c = builder.task(plain, 2, &[], 8);

@@ -16,6 +16,10 @@ use crate::ledger::lock;
 use crate::run::Run;
 use crate::worker::Worker;
 
+/// The stack of a thread, of which only what is touched takes memory: as large as that of a process's first thread. BLAS
+/// libraries, which functions on blocks call, keep large arrays on the stack (OpenBLAS's LU overflows 2 MiB).
+const STACK_BYTES: usize = 8 << 20;
+
 /// The threads of a pool, seen by those who may wake them.
 #[derive(Default)]
 pub(crate) struct Sleepers {
@@ -133,7 +137,7 @@ impl Pool {
         let mut handles = lock(&self.handles);
         while handles.len() < self.threads {
             let (number, sleepers) = (handles.len() + 1, Arc::clone(&self.sleepers));
-            let thread = std::thread::Builder::new().name(format!("selion-{number}"));
+            let thread = std::thread::Builder::new().name(format!("selion-{number}")).stack_size(STACK_BYTES);
             match thread.spawn(move || serve(&sleepers, number)) {
                 Ok(handle) => handles.push(handle),
                 Err(_) => break,

@@ -25,6 +25,8 @@ const CREDIT_MAX_BYTES: u64 = 64 << 10;
 const CREDIT_SHARE: u64 = 256;
 /// Tasks put aside for want of memory before the worker waits.
 const ASIDE_MAX: usize = 8;
+/// How long a worker stays in an enclosure while others may want in: Python's own interval between its threads.
+const ENCLOSED_MAX: Duration = Duration::from_millis(5);
 /// How long a worker looks for work before it sleeps: about what falling asleep and waking up costs.
 const SPIN: Duration = Duration::from_micros(20);
 /// How long the calling thread sleeps before it looks whether it was cancelled.
@@ -198,8 +200,9 @@ impl<'r> Worker<'r> {
     /// Runs a task in its enclosure, and those after it that want the same one.
     fn step_within(&mut self, enclosure: &'static dyn Enclosure, first: u32) {
         enclosure.within(&mut || {
+            let begin = Instant::now();
             self.attempt_or_put_aside(first);
-            while self.aside.is_empty() && !self.run.cancel.is_cancelled() {
+            while self.aside.is_empty() && !self.run.cancel.is_cancelled() && begin.elapsed() < ENCLOSED_MAX {
                 let Some(rank) = self.next() else { break };
                 if !self.enclosure(rank).is_some_and(|other| std::ptr::addr_eq(enclosure, other)) {
                     self.hand = Some(rank);
@@ -550,7 +553,12 @@ impl<'r> Worker<'r> {
         loop {
             let tried = catch_unwind(AssertUnwindSafe(|| {
                 run.observer.task_started(&run.graph, task, self.number);
-                let outputs = body.run(index, &self.values, &context)?;
+                // Who tries again needs them again.
+                let outputs = if retries > 0 {
+                    body.run(index, &self.values, &context)?
+                } else {
+                    body.run_owned(index, &mut self.values, &context)?
+                };
                 run.observer.task_finished(&run.graph, task, self.number);
                 Ok::<_, TaskError>(outputs)
             }));

@@ -1,16 +1,14 @@
-//! From arrays to values: optimise, lower, execute, gather.
+//! From collections to values: optimise, lower, execute, gather.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use selion_array::{Array, ChunkSpec, Chunks, LowerOptions, Root as ArrayRoot, join_blocks, known_lengths};
-use selion_core::{
-    CancelToken, Chunk, ChunkSink, ExecError, Executor, Graph, MemorySink, Observer, Promise, Silent, Value,
-};
-use selion_delayed::{Delayed, Root, lower, promises};
-use selion_runtime::{Config, Threads};
+use selion_array::{Array, ChunkSpec, LowerOptions, Root as ArrayRoot, join_blocks, known_lengths};
+use selion_core::{Chunk, ChunkSink, ExecError, Graph, MemorySink, Value};
+use selion_delayed::{Delayed, Needs, Root};
 
 use crate::error::Error;
+use crate::executor::executor;
 use crate::settings::settings;
 
 /// How often a caller that waits for values which are being computed is asked whether to go on.
@@ -21,7 +19,7 @@ pub trait Run {
     /// Runs a graph for its wanted values.
     ///
     /// # Errors
-    /// As [`Executor::execute`].
+    /// As [`Executor::execute`](selion_core::Executor::execute).
     fn run(&mut self, graph: Graph) -> Result<Vec<Value>, ExecError>;
 
     /// Whether to go on waiting, asked about every 20 ms while others compute what the graph needs.
@@ -45,80 +43,34 @@ pub enum Collection {
     Delayed(Delayed),
 }
 
-/// The threads on which everything runs that names no other executor, as the settings say: made when first needed, and
-/// anew when a setting that concerns it has changed.
-///
-/// # Errors
-/// [`Error::Setting`] if a setting from the environment or the file is not one.
-pub fn executor() -> Result<Arc<Threads>, Error> {
-    static CURRENT: RwLock<Option<(Wish, Arc<Threads>)>> = RwLock::new(None);
-    let wish = Wish::now()?;
-    if let Ok(current) = CURRENT.read()
-        && let Some((made_for, threads)) = current.as_ref()
-        && *made_for == wish
-    {
-        return Ok(Arc::clone(threads));
-    }
-    let mut config = Config { memory_limit: wish.memory_limit, ..Config::default() };
-    if let Some(threads) = wish.threads {
-        config.threads = threads;
-    }
-    config.spill_dir = wish.spill_dir.clone().map(Into::into);
-    let threads = Arc::new(Threads::new(config));
-    if let Ok(mut current) = CURRENT.write() {
-        *current = Some((wish, Arc::clone(&threads)));
-    }
-    Ok(threads)
-}
-
-/// What the settings want of an executor.
-#[derive(PartialEq)]
-struct Wish {
-    threads: Option<usize>,
-    memory_limit: Option<u64>,
-    spill_dir: Option<String>,
-}
-
-impl Wish {
-    fn now() -> Result<Wish, Error> {
-        let settings = settings()?;
-        Ok(Wish {
-            threads: settings.integer("num_workers").map(|n| n as usize),
-            memory_limit: settings.integer("memory_limit"),
-            spill_dir: settings.text("temporary_directory"),
-        })
+impl Collection {
+    pub(crate) fn root(&self) -> Root {
+        match self {
+            Collection::Array(array) => array_root(array, None),
+            Collection::Delayed(delayed) => Root::Delayed(delayed.clone()),
+        }
     }
 }
 
-/// Computes arrays on the [`executor`], sharing what they have in common.
-///
-/// # Errors
-/// [`Error`], of the first task that failed.
-pub fn compute(arrays: &[Array]) -> Result<Vec<Chunk>, Error> {
-    let executor = executor()?;
-    let collections: Vec<Collection> = arrays.iter().cloned().map(Collection::Array).collect();
-    let values = compute_with(&collections, &mut |graph: Graph| {
-        executor.execute(graph, &CancelToken::default(), Arc::new(Silent))
-    })?;
-    values.into_iter().zip(arrays).map(|(value, array)| chunk(value, array)).collect()
-}
-
-fn chunk(value: Value, array: &Array) -> Result<Chunk, Error> {
-    value.as_chunk().cloned().ok_or_else(|| incomplete(array))
-}
-
-/// The graph of the roots. All that they need of others must be there.
-fn graph(roots: &[Root]) -> Result<Graph, Error> {
+/// The graph of what some roots need. All that they need of others must be there.
+pub(crate) fn graph(needs: Needs<'_>) -> Result<Graph, Error> {
     let fold = settings()?.flag("optimize.fold").unwrap_or(true);
     let budget = executor()?.memory_limit();
-    Ok(lower(roots, fold, LowerOptions { keep_bytes: budget / 8 })?)
+    Ok(needs.lower(fold, LowerOptions { keep_bytes: budget / 8, ..LowerOptions::default() })?)
 }
 
 /// Waits for what the roots need of others, then runs their graph.
-fn run_roots(roots: &[Root], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
-    for promise in promises(roots) {
+pub(crate) fn run_roots(roots: &[Root], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
+    let needs = Needs::of(roots);
+    wait_for_others(&needs, &mut || run.go_on())?;
+    Ok(run.run(graph(needs)?)?)
+}
+
+/// Waits for what is being computed and is needed, as long as `go_on` says so.
+fn wait_for_others(needs: &Needs<'_>, go_on: &mut dyn FnMut() -> bool) -> Result<(), Error> {
+    for promise in needs.promises() {
         while !promise.wait(ASK_EVERY) {
-            if !run.go_on() {
+            if !go_on() {
                 return Err(ExecError::Cancelled.into());
             }
         }
@@ -126,10 +78,24 @@ fn run_roots(roots: &[Root], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
             return Err(ExecError::Before(Arc::clone(error)).into());
         }
     }
-    Ok(run.run(graph(roots)?)?)
+    Ok(())
 }
 
-fn array_root(array: &Array, sink: Option<Arc<dyn ChunkSink>>) -> Root {
+/// The graph that computes collections, for looking at: as it will run, or with tasks of its own for every operation.
+///
+/// # Errors
+/// As [`compute`](crate::compute), for collections that cannot be computed.
+pub fn graph_of(collections: &[Collection], optimized: bool) -> Result<Graph, Error> {
+    let roots: Vec<Root> = collections.iter().map(Collection::root).collect();
+    let needs = Needs::of(&roots);
+    wait_for_others(&needs, &mut || true)?;
+    if optimized {
+        return graph(needs);
+    }
+    Ok(needs.lower(false, LowerOptions { fuse: false, ..LowerOptions::default() })?)
+}
+
+pub(crate) fn array_root(array: &Array, sink: Option<Arc<dyn ChunkSink>>) -> Root {
     Root::Array(ArrayRoot { array: array.clone(), sink })
 }
 
@@ -141,13 +107,13 @@ fn array_root(array: &Array, sink: Option<Arc<dyn ChunkSink>>) -> Root {
 pub fn explain(arrays: &[Array]) -> Result<String, Error> {
     let fold = settings()?.flag("optimize.fold").unwrap_or(true);
     let keep_bytes = executor()?.memory_limit() / 8;
-    Ok(selion_array::explain(arrays, fold, LowerOptions { keep_bytes })?)
+    Ok(selion_array::explain(arrays, fold, LowerOptions { keep_bytes, ..LowerOptions::default() })?)
 }
 
 /// Computes collections, sharing what they have in common, with any executor. The value of an array is a chunk.
 ///
 /// # Errors
-/// As [`compute`].
+/// [`Error`], of the first task that failed.
 pub fn compute_with(collections: &[Collection], run: &mut dyn Run) -> Result<Vec<Value>, Error> {
     let sinks: Vec<Option<Arc<MemorySink>>> = collections
         .iter()
@@ -181,98 +147,10 @@ pub fn compute_with(collections: &[Collection], run: &mut dyn Run) -> Result<Vec
     Ok(results)
 }
 
-/// Starts to compute collections, and returns at once: like the given ones, of values that will be in memory.
-///
-/// An error is raised when the values are needed.
-///
-/// # Errors
-/// As [`compute`], for collections that cannot be computed.
-pub fn persist_with(
-    collections: &[Collection],
-    executor: Arc<dyn Executor>,
-    cancel: &CancelToken,
-    observer: Arc<dyn Observer>,
-) -> Result<Vec<Collection>, Error> {
-    let roots: Vec<Root> = collections
-        .iter()
-        .map(|collection| match collection {
-            Collection::Array(array) => array_root(array, None),
-            Collection::Delayed(delayed) => Root::Delayed(delayed.clone()),
-        })
-        .collect();
-    let ready = promises(&roots).iter().all(|promise| promise.get().is_some());
-    let graph = if ready { Some(graph(&roots)?) } else { None };
-    let mut given: Vec<(Arc<Promise>, usize)> = Vec::with_capacity(collections.len());
-    let mut kept = Vec::with_capacity(collections.len());
-    for collection in collections {
-        let promise = Arc::new(Promise::default());
-        given.push((
-            Arc::clone(&promise),
-            match collection {
-                Collection::Array(array) => array.chunks().count(),
-                Collection::Delayed(_) => 1,
-            },
-        ));
-        kept.push(match collection {
-            Collection::Array(array) => {
-                Collection::Array(Array::from_promise(promise, array.dtype(), array.chunks().clone()))
-            }
-            Collection::Delayed(_) => Collection::Delayed(Delayed::kept(promise)),
-        });
-    }
-    let cancel = cancel.clone();
-    let work = move || {
-        let mut run = InBackground { executor, cancel, observer };
-        let result = match graph {
-            Some(graph) => run.run(graph).map_err(Error::from),
-            None => run_roots(&roots, &mut run),
-        };
-        keep(&given, result);
-    };
-    let spawned = std::thread::Builder::new().name("selion-persist".to_owned()).spawn(work);
-    spawned.map_err(|cause| ExecError::Unavailable(format!("cannot start a thread: {cause}")))?;
-    Ok(kept)
-}
-
-struct InBackground {
-    executor: Arc<dyn Executor>,
-    cancel: CancelToken,
-    observer: Arc<dyn Observer>,
-}
-
-impl Run for InBackground {
-    fn run(&mut self, graph: Graph) -> Result<Vec<Value>, ExecError> {
-        self.executor.execute(graph, &self.cancel, Arc::clone(&self.observer))
-    }
-
-    fn go_on(&mut self) -> bool {
-        !self.cancel.is_cancelled()
-    }
-}
-
-/// Gives each promise its part of the values, or all the same error.
-fn keep(promises: &[(Arc<Promise>, usize)], result: Result<Vec<Value>, Error>) {
-    match result {
-        Ok(values) => {
-            let mut values = values.into_iter();
-            for (promise, count) in promises {
-                promise.keep(Ok(values.by_ref().take(*count).collect()));
-            }
-        }
-        Err(error) => {
-            let error = Arc::new(match error {
-                Error::Exec(error) => error,
-                other => ExecError::Unavailable(other.to_string()),
-            });
-            promises.iter().for_each(|(promise, _)| promise.keep(Err(Arc::clone(&error))));
-        }
-    }
-}
-
 /// Computes an array whose shape is partly unknown, and keeps its blocks: the same array with its lengths known.
 ///
 /// # Errors
-/// As [`compute`].
+/// [`Error`], of the first task that failed.
 pub fn compute_chunk_sizes_with(array: &Array, run: &mut dyn Run) -> Result<Array, Error> {
     if array.chunks().is_known() {
         return Ok(array.clone());
@@ -287,46 +165,6 @@ fn chunks(array: &Array, blocks: &[Value]) -> Result<Vec<Chunk>, Error> {
     chunks.filter(|chunks| chunks.len() == array.chunks().count()).ok_or_else(|| incomplete(array))
 }
 
-/// Computes arrays and writes them to storage, in blocks that respect the storage's own chunks.
-///
-/// # Errors
-/// As [`compute`]; [`Error::Array`] if shapes differ. What was written before an error stays; nothing says it is whole.
-pub fn store_with(targets: &[(Array, Arc<dyn ChunkSink>)], run: &mut dyn Run) -> Result<(), Error> {
-    let mut roots = Vec::with_capacity(targets.len());
-    for (array, sink) in targets {
-        if array.shape().as_slice() != sink.shape() {
-            return Err(selion_array::ArrayError::Value(format!(
-                "cannot store an array of shape {} in {} of shape {:?}",
-                array.chunks().shape_text(),
-                sink.location(),
-                sink.shape()
-            ))
-            .into());
-        }
-        let array = array.astype(sink.dtype())?;
-        let array = match sink.storage_chunks() {
-            Some(storage) => array.rechunk_to(aligned(array.chunks(), storage))?,
-            None => array,
-        };
-        roots.push(array_root(&array, Some(Arc::clone(sink))));
-    }
-    run_roots(&roots, run)?;
-    Ok(())
-}
-
-/// Blocks about as large as those of `chunks` whose borders are borders of storage chunks.
-fn aligned(chunks: &Chunks, storage: &[usize]) -> Chunks {
-    Chunks::new(chunks.axes().iter().zip(storage).map(|(axis, stored)| {
-        let stored = (*stored).max(1);
-        let inner = &axis.starts()[..axis.count()];
-        if inner.iter().all(|start| start.is_multiple_of(stored)) {
-            return axis.clone();
-        }
-        let block = (axis.longest() / stored).max(1) * stored;
-        selion_array::AxisChunks::regular(axis.len(), block)
-    }))
-}
-
 /// Memory for a result that has several blocks of known lengths; a single block is its own result.
 fn result_memory(array: &Array) -> Option<Arc<MemorySink>> {
     let chunks = array.chunks();
@@ -337,7 +175,7 @@ fn result_memory(array: &Array) -> Option<Arc<MemorySink>> {
     Some(Arc::new(MemorySink::new(array.dtype(), &chunks.shape(), &blocks)))
 }
 
-fn incomplete(array: &Array) -> Error {
+pub(crate) fn incomplete(array: &Array) -> Error {
     ExecError::Unavailable(format!("not all blocks of {} were computed", array.name())).into()
 }
 

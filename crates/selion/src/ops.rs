@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use selion_array::{Array, ArrayError, ReduceKind};
+use selion_array::{Array, ReduceKind};
 use selion_core::{CancelToken, Chunk, Executor, Silent};
 use selion_io::ZarrArray;
 
-use crate::compute::{compute, executor, sizes, store_with};
+use crate::compute::sizes;
 use crate::error::Error;
+use crate::executor::executor;
+use crate::store::store_with;
+use crate::values::compute;
 
 /// What an array can do beyond making expressions: be computed, read and written.
 pub trait ArrayExt: Sized {
@@ -63,8 +66,7 @@ pub trait ArrayExt: Sized {
 
 impl ArrayExt for Array {
     fn compute(&self) -> Result<Chunk, Error> {
-        let mut results = compute(std::slice::from_ref(self))?;
-        results.pop().ok_or_else(|| ArrayError::Value("nothing was computed".to_owned()).into())
+        compute(self)
     }
 
     fn from_zarr(path: impl AsRef<Path>) -> Result<Self, Error> {

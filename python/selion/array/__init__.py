@@ -28,20 +28,26 @@ from numpy import (
 )
 
 from selion._base import compute
-from selion._selion import normalize_chunks
-from selion.array import random
+from selion.array import api, core, fft, lib, linalg, random, utils
 from selion.array.blockwise import *
-from selion.array.core import Array, asanyarray, asarray, from_array, from_delayed, from_zarr, store, to_zarr
+from selion.array.core import Array, asanyarray, asarray, from_array, from_delayed, normalize_chunks
 from selion.array.creation import *
+from selion.array.differences import *
 from selion.array.functions import *
+from selion.array.gufunc import *
 from selion.array.indexing import *
 from selion.array.linear import *
 from selion.array.manipulation import *
+from selion.array.overlap import map_overlap
+from selion.array.per_element import *
 from selion.array.reductions import *
 from selion.array.routines import *
 from selion.array.scans import *
+from selion.array.selection import *
 from selion.array.sorting import *
+from selion.array.storage import *
 from selion.array.ufuncs import *
+from selion.array.utils import assert_eq
 
 
 class PerformanceWarning(Warning):

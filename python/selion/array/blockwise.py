@@ -11,7 +11,7 @@ import numpy as np
 from selion import _selion
 from selion.array.core import Array, asanyarray
 
-__all__ = ["apply_along_axis", "apply_over_axes", "blockwise", "map_blocks", "reduction"]
+__all__ = ["apply_along_axis", "apply_over_axes", "blockwise", "map_blocks", "unify_chunks"]
 
 _tokens = itertools.count(1)
 
@@ -22,32 +22,139 @@ def _name_of(func) -> str:
     return getattr(func, "__name__", None) or type(func).__name__
 
 
-def _run(func, labels, inputs, chunks, dtype, name=None, wants_info=False) -> Array:
+def native_function(func, dtype, name=None, wants_info=False):
+    """What the native layer calls for each block; ``dtype`` is a list for several arrays, and None for any objects."""
+    if dtype is not None:
+        dtype = [np.dtype(each) for each in dtype] if isinstance(dtype, list) else np.dtype(dtype)
+    return _selion.BlockFunction(func, name or _name_of(func), next(_tokens), dtype, wants_info)
+
+
+def _run(func, labels, inputs, chunks, dtype, name=None, wants_info=False, align=True) -> Array:
+    """Blockwise with labels that are numbers; ``chunks`` are the block lengths of labels that inputs lack or change."""
+    known = {label for _, own in inputs for label in own}
     return Array(
         _selion.blockwise(
-            func,
-            name or _name_of(func),
-            next(_tokens),
+            native_function(func, dtype, name, wants_info),
             list(labels),
             [(x._native, list(own)) for x, own in inputs],
-            [(label, [float(n) for n in lens]) for label, lens in chunks.items()],
-            np.dtype(dtype),
-            wants_info,
+            [(label, tuple(lens)) for label, lens in chunks.items() if label not in known],
+            [(label, tuple(lens)) for label, lens in chunks.items() if label in known],
+            align_arrays=align,
         )
     )
 
 
-def _infer(func, args, kwargs, what) -> np.ndarray:
-    """What the function makes of arrays with one element."""
-    args = [np.ones((1,) * x.ndim, x.dtype) if isinstance(x, Array) else x for x in args]
+def run_parts(func, labels, inputs, parts, name=None) -> list[Array]:
+    """Several arrays from a function that gives a tuple of blocks for each block along ``labels``.
+
+    ``parts`` are the arrays' dtypes and chunks: as many blocks as along the labels, in the same order. The function is
+    called once per block, whichever of the arrays are computed.
+    """
+    made = _selion.blockwise_parts(
+        native_function(func, [dtype for dtype, _ in parts], name),
+        list(labels),
+        [(x._native, list(own)) for x, own in inputs],
+        [[tuple(lens) for lens in chunks] for _, chunks in parts],
+    )
+    return [Array(native) for native in made]
+
+
+def _ones(x):
+    return np.ones((1,) * x.ndim, x.dtype) if isinstance(x, Array) else x
+
+
+def sample(func, args, kwargs, what, key="dtype"):
+    """What the function makes of arrays with one element in place of lazy ones."""
     try:
         with np.errstate(all="ignore"):
-            return np.asarray(func(*args, **kwargs))
+            return func(*map(_ones, args), **kwargs)
     except Exception as error:
         raise ValueError(
-            f"`dtype` inference failed in `{what}`.\n\nPlease specify the dtype explicitly using the `dtype` kwarg.\n\n"
+            f"`dtype` inference failed in `{what}`.\n\nPlease specify the dtype explicitly using the `{key}` kwarg.\n\n"
             f"Original error is below:\n------------------------\n{error!r}"
         ) from error
+
+
+def _infer(func, args, kwargs, what) -> np.dtype:
+    return np.asarray(sample(func, args, kwargs, what)).dtype
+
+
+class _Call:
+    """Calls a function with blocks in the places of arrays, and tells it which block it makes if it wants to know."""
+
+    def __init__(self, func, args, kwargs, dtype, ndim=None):
+        parameters = _parameters(func)
+        self.func, self.args, self.kwargs, self.dtype, self.ndim = func, args, kwargs, dtype, ndim
+        self.wants = [key for key in ("block_id", "block_info") if key in parameters and key not in kwargs]
+
+    def __call__(self, *blocks):
+        kwargs = self.kwargs
+        if self.wants:
+            info, *blocks = blocks
+            kwargs = {**kwargs, **self._info(*info)}
+        blocks = iter(blocks)
+        result = self.func(*(next(blocks) if isinstance(x, Array) else x for x in self.args), **kwargs)
+        if self.ndim is not None and np.ndim(result) != self.ndim:
+            raise ValueError(
+                f"Dimension mismatch: expected output of {_name_of(self.func)} to have dims = {self.ndim}, "
+                f"got {np.ndim(result)} instead."
+            )
+        return result
+
+    def _info(self, own, inputs) -> dict:
+        block, numblocks, region, shape = own
+        found = {}
+        if "block_id" in self.wants:
+            found["block_id"] = block
+        if "block_info" in self.wants:
+            lens = tuple(stop - start for start, stop in region)
+            details = {None: _details(shape, numblocks, region, block)}
+            details[None].update({"chunk-shape": lens, "dtype": np.dtype(self.dtype)})
+            places = iter(inputs)
+            for k, x in enumerate(self.args):
+                if isinstance(x, Array):
+                    at, place = next(places)
+                    details[k] = _details(x.shape, x.numblocks, place, at)
+            found["block_info"] = details
+        return found
+
+
+def _details(shape, numblocks, region, block) -> dict:
+    return {"shape": shape, "num-chunks": numblocks, "array-location": region, "chunk-location": block}
+
+
+def _parameters(func) -> frozenset:
+    try:
+        return frozenset(inspect.signature(func).parameters)
+    except (TypeError, ValueError):
+        return frozenset()
+
+
+class Mapped:
+    """What `map_blocks` and `map_overlap` have in common: a function of blocks, and the blocks that it gives."""
+
+    def __init__(
+        self, func, args, kwargs, what, name=None, token=None, dtype=None, chunks=None, drop_axis=None, new_axis=None,
+        enforce_ndim=False, meta=None,
+    ):  # fmt: skip
+        if not callable(func):
+            raise TypeError(f"First argument must be callable function, not {type(func).__name__}")
+        self.arrays = [x for x in args if isinstance(x, Array)]
+        ndim = max((x.ndim for x in self.arrays), default=0)
+        self.drop = [] if drop_axis is None else [int(k) for k in np.atleast_1d(drop_axis)]
+        self.new = None if new_axis is None else [int(k) for k in np.atleast_1d(new_axis)]
+        result_ndim = ndim - len(self.drop) + len(self.new or ()) if chunks is None else len(chunks)
+        if self.new is not None:
+            self.new = [k + result_ndim if k < 0 else k for k in self.new]
+        self.chunks = None if chunks is None else list(chunks)
+        call = _Call(func, args, kwargs, dtype, result_ndim if enforce_ndim else None)
+        if dtype is None and meta is not None:
+            dtype = meta.dtype
+        if dtype is None:
+            untold = {"block_id": (0,) * ndim, "block_info": None}
+            dtype = _infer(func, args, {**kwargs, **{key: untold[key] for key in call.wants}}, what)
+        call.dtype = dtype
+        self.function = native_function(call, dtype, name or _name_of(func), bool(call.wants))
 
 
 def map_blocks(
@@ -63,7 +170,7 @@ def map_blocks(
     meta=None,
     **kwargs,
 ) -> Array:
-    """Apply a function to corresponding blocks of arrays.
+    """Apply a function to blocks with the same numbers, counted from the last axis.
 
     Parameters
     ----------
@@ -71,19 +178,30 @@ def map_blocks(
         Gets a NumPy array for each array in ``args`` (read-only), everything else as it is, and gives a NumPy array. If
         it has a parameter ``block_id`` or ``block_info``, it is told which block it makes.
     args : Array or object
+        Arrays need as many blocks along each axis, or one; they are not rechunked.
+    name : str, optional
+        What `Array.explain` calls the function.
     dtype : dtype, optional
         Of the result; found by trying the function on arrays with one element if it is missing.
     chunks : tuple, optional
         The result's block lengths, if they are not the inputs': a number for each axis, or a tuple of numbers.
     drop_axis : int or list of int, optional
-        Axes that the function takes away.
+        Axes that the function takes away; what it gets is whole along them.
     new_axis : int or list of int, optional
-        Axes that the function adds.
+        Axes of the result that the function adds.
+    enforce_ndim : bool
+        Whether to fail when the function gives an array with another number of axes.
+    meta : array, optional
+        Something with the result's dtype.
+    kwargs : object
+        Passed to the function.
 
     Raises
     ------
+    TypeError
+        If ``func`` cannot be called.
     ValueError
-        If the dtype cannot be found.
+        If the dtype cannot be found, or blocks do not match.
 
     Examples
     --------
@@ -91,78 +209,26 @@ def map_blocks(
     >>> da.arange(6, chunks=3).map_blocks(lambda x: x * 10).compute()
     array([ 0, 10, 20, 30, 40, 50])
     """
-    if not callable(func):
-        raise TypeError(f"First argument must be callable function, not {type(func).__name__}")
-    arrays = [x for x in args if isinstance(x, Array)]
-    ndim = max((x.ndim for x in arrays), default=0)
-    drop = sorted(k % ndim for k in np.atleast_1d(drop_axis)) if drop_axis is not None else []
-    new = sorted(int(k) for k in np.atleast_1d(new_axis)) if new_axis is not None else []
-    parameters = _parameters(func)
-    wants = [key for key in ("block_id", "block_info") if key in parameters and key not in kwargs]
-    if dtype is None and meta is not None:
-        dtype = meta.dtype
-    if dtype is None:
-        extra = {"block_id": (0,) * ndim, "block_info": None}
-        dtype = _infer(func, args, {**kwargs, **{key: extra[key] for key in wants}}, "map_blocks").dtype
-
-    labels = [k for k in range(ndim) if k not in drop]
-    lens: dict[int, tuple] = {}
-    for at in new:
-        label = ndim + len(lens)
-        labels.insert(at, label)
-        lens[label] = (1,)
-    if chunks is not None:
-        if len(chunks) != len(labels):
-            raise ValueError(f"Provided chunks have {len(chunks)} dims; expected {len(labels)} dims")
-        widest = max(arrays, key=lambda x: x.ndim, default=None)
-        for label, given in zip(labels, chunks, strict=True):
-            if isinstance(given, (tuple, list)):
-                lens[label] = tuple(given)
-            else:
-                lens[label] = (given,) * (widest.numblocks[label] if label < ndim else 1)
-
-    def call(*blocks):
-        keywords = dict(kwargs)
-        if wants:
-            info, *blocks = blocks
-            keywords.update(_info(info, wants, arrays, dtype))
-        values = iter(blocks)
-        return func(*(next(values) if isinstance(x, Array) else x for x in args), **keywords)
-
-    inputs = [(x, range(ndim - x.ndim, ndim)) for x in arrays]
-    return _run(call, labels, inputs, lens, dtype, name or _name_of(func), bool(wants))
+    mapped = Mapped(
+        func, args, kwargs, "map_blocks", name, token, dtype, chunks, drop_axis, new_axis, enforce_ndim, meta
+    )
+    arrays = [x._native for x in mapped.arrays]
+    return Array(_selion.map_blocks(mapped.function, arrays, mapped.chunks, mapped.drop, mapped.new))
 
 
-def _parameters(func) -> frozenset:
-    try:
-        return frozenset(inspect.signature(func).parameters)
-    except (TypeError, ValueError):
-        return frozenset()
+def _label_names(pairs, out=()):
+    """A number for each name of an axis, in the order in which they come."""
+    numbers: dict = {}
+    for names in [out, *(own for _, own in pairs if own is not None)]:
+        for name in names:
+            numbers.setdefault(name, len(numbers))
+    return numbers
 
 
-def _info(info, wants, arrays, dtype) -> dict:
-    (block, region), inputs = info
-    found = {}
-    if "block_id" in wants:
-        found["block_id"] = block
-    if "block_info" in wants:
-        details = {
-            None: {
-                "array-location": region,
-                "chunk-location": block,
-                "chunk-shape": tuple(stop - start for start, stop in region),
-                "dtype": np.dtype(dtype),
-            }
-        }
-        for k, (x, (own, place)) in enumerate(zip(arrays, inputs, strict=True)):
-            details[k] = {
-                "shape": x.shape,
-                "num-chunks": x.numblocks,
-                "array-location": place,
-                "chunk-location": own,
-            }
-        found["block_info"] = details
-    return found
+def _pairs(args) -> list:
+    if len(args) % 2:
+        raise ValueError("arrays and their indices must come in pairs")
+    return [(x if own is None else asanyarray(x), own) for x, own in zip(args[::2], args[1::2], strict=True)]
 
 
 def blockwise(
@@ -188,52 +254,153 @@ def blockwise(
         Names of the result's axes.
     args : Array, names, Array, names, …
         Arrays with the names of their axes; ``None`` for something that is passed as it is.
+    name : str, optional
+        What `Array.explain` calls the function.
+    dtype : dtype, optional
+        Of the result; found by trying the function on arrays with one element if it is missing.
     new_axes : dict, optional
-        Lengths of axes that no input has.
+        Lengths of axes that no input has: a number, or a tuple of block lengths.
     adjust_chunks : dict, optional
-        For axes whose block lengths the function changes: a number, a list, or a function of the old length.
+        For axes whose block lengths the function changes: a number, a tuple, or a function of the old length.
+    align_arrays : bool
+        Whether arrays are rechunked to common blocks. If not, blocks with the same number go together.
+    concatenate : bool
+        Along an axis that the result does not have, the function gets all blocks: put together, or, by default, as a
+        list of blocks, nested for several such axes.
+    meta : array, optional
+        Something with the result's dtype.
 
-    Notes
-    -----
-    An axis of an input that the result does not have is whole when the function sees it.
+    Raises
+    ------
+    ValueError
+        If a name of the result is nowhere else, or comes twice, or lengths do not match.
+
+    Examples
+    --------
+    >>> import numpy as np, selion.array as da
+    >>> x, y = da.arange(3, chunks=2), da.arange(2)
+    >>> da.blockwise(np.multiply.outer, "ij", x, "i", y, "j", dtype=int).compute()
+    array([[0, 0],
+           [0, 1],
+           [0, 2]])
     """
-    if len(args) % 2:
-        raise ValueError("arrays and their indices must come in pairs")
-    names: dict = {}
-
-    def label(axis):
-        return names.setdefault(axis, len(names))
-
-    out = [label(axis) for axis in out_ind]
-    pairs = list(zip(args[::2], args[1::2], strict=True))
-    inputs = [(asanyarray(x), [label(axis) for axis in own]) for x, own in pairs if own is not None]
-    lens: dict[int, tuple] = {}
-    for axis, length in (new_axes or {}).items():
-        lens[label(axis)] = tuple(length) if isinstance(length, (tuple, list)) else (length,)
-    for axis, change in (adjust_chunks or {}).items():
-        old = next(x.chunks[own.index(names[axis])] for x, own in inputs if names[axis] in own)
-        if callable(change):
-            lens[names[axis]] = tuple(change(n) for n in old)
-        elif isinstance(change, (tuple, list)):
-            lens[names[axis]] = tuple(change)
-        else:
-            lens[names[axis]] = (change,) * len(old)
+    pairs = _pairs(args)
+    numbers = _label_names(pairs, out_ind)
+    for axis in new_axes or {}:
+        numbers.setdefault(axis, len(numbers))
+    for axis in adjust_chunks or {}:
+        if axis not in numbers:
+            raise ValueError(f"adjust_chunks: there is no axis {axis!r}")
     if dtype is None and meta is not None:
         dtype = meta.dtype
     if dtype is None:
-        sample = [x if own is None else asanyarray(x) for x, own in pairs]
-        dtype = _infer(func, sample, kwargs, "blockwise").dtype
+
+        def one(x, own):
+            lists = 0 if own is None or concatenate else len(set(own) - set(out_ind))
+            x = _ones(x) if own is not None else x
+            for _ in range(lists):
+                x = [x]
+            return x
+
+        dtype = _infer(func, [one(x, own) for x, own in pairs], kwargs, "blockwise")
 
     def call(*blocks):
         values = iter(blocks)
         return func(*(x if own is None else next(values) for x, own in pairs), **kwargs)
 
-    return _run(call, out, inputs, lens, dtype, name or _name_of(func))
+    return Array(
+        _selion.blockwise(
+            native_function(call, dtype, name or _name_of(func)),
+            [numbers[axis] for axis in out_ind],
+            [(x._native, [numbers[axis] for axis in own]) for x, own in pairs if own is not None],
+            [(numbers[axis], lens) for axis, lens in (new_axes or {}).items()],
+            [(numbers[axis], change) for axis, change in (adjust_chunks or {}).items()],
+            bool(concatenate),
+            align_arrays,
+        )
+    )
 
 
-def per_block(func, *args, dtype=None, **kwargs) -> Array:
-    """NumPy's function on each block of arrays that broadcast together: for what has no native kernel."""
-    return map_blocks(func, *(asanyarray(x) if isinstance(x, np.ndarray) else x for x in args), dtype=dtype, **kwargs)
+def unify_chunks(*args, **kwargs) -> tuple[dict, list]:
+    """Rechunk arrays to common blocks along axes with the same name.
+
+    Parameters
+    ----------
+    args : Array, names, Array, names, …
+        Arrays with the names of their axes; ``None`` for something that is passed as it is.
+
+    Returns
+    -------
+    chunks : dict
+        The block lengths along each name.
+    arrays : list
+        The arrays, in those blocks.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> chunks, (x, y) = da.unify_chunks(da.ones(4, chunks=2), "i", da.ones(4, chunks=3), "i")
+    >>> chunks, x.chunks
+    ({'i': (2, 1, 1)}, ((2, 1, 1),))
+    """
+    kwargs.pop("warn", None)
+    if kwargs:
+        raise TypeError(f"unify_chunks() got an unexpected keyword argument {next(iter(kwargs))!r}")
+    pairs = _pairs(args)
+    numbers = _label_names(pairs)
+    names = list(numbers)
+    inputs = [(x._native, [numbers[axis] for axis in own]) for x, own in pairs if own is not None]
+    chunks, arrays = _selion.unify_chunks(inputs)
+    unified = iter(map(Array, arrays))
+    return {names[label]: lens for label, lens in chunks}, [x if own is None else next(unified) for x, own in pairs]
+
+
+def per_block(func, *args, dtype=None, name=None, **kwargs) -> Array:
+    """NumPy's function on the blocks of arrays that broadcast together: for what has no native kernel."""
+    args = [asanyarray(x) if isinstance(x, (np.ndarray, list, tuple)) else x for x in args]
+    if dtype is None:
+        dtype = _infer(func, args, kwargs, _name_of(func))
+    inputs = [(x, range(x.ndim)[::-1]) for x in args if isinstance(x, Array)]
+    shape = np.broadcast_shapes(*(x.shape for x, _ in inputs if not np.isnan(x.shape).any()))
+    ndim = max([len(shape), *(x.ndim for x, _ in inputs)])
+    return _run(_Call(func, args, kwargs, dtype), range(ndim)[::-1], inputs, {}, dtype, name or _name_of(func))
+
+
+def elemwise(op, *args, out=None, where=True, dtype=None, name=None, **kwargs) -> Array:
+    """Apply a function element by element to arrays that broadcast together.
+
+    Parameters
+    ----------
+    op : callable
+        Gets blocks of one shape, or that broadcast, and scalars.
+    args : array-like or scalar
+    out : Array, optional
+        An array that becomes the result.
+    where : bool or array-like
+        Where to keep the result; elsewhere the elements are those of ``out``.
+    dtype : dtype, optional
+        Of the result.
+
+    Raises
+    ------
+    TypeError
+        For other keyword arguments.
+    ValueError
+        If shapes do not broadcast, or if there is no ``out`` and ``where`` is not everywhere true.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from selion.array.core import elemwise
+    >>> import selion.array as da
+    >>> elemwise(np.hypot, da.arange(3), 4).compute()
+    array([4.        , 4.12310563, 4.47213595])
+    """
+    if kwargs:
+        raise TypeError(f"{_name_of(op)} does not take the following keyword arguments {sorted(kwargs)}")
+    from selion.array.ufuncs import finished
+
+    return finished(per_block(op, *args, dtype=dtype, name=name), out, where)
 
 
 def along_axis(func, x, axis, dtype=None, length=None, **kwargs) -> Array:
@@ -242,14 +409,14 @@ def along_axis(func, x, axis, dtype=None, length=None, **kwargs) -> Array:
     axis = axis % x.ndim
     x = x.rechunk({axis: -1})
     if dtype is None:
-        dtype = _infer(func, [x], kwargs, _name_of(func)).dtype
+        dtype = _infer(func, [x], kwargs, _name_of(func))
     lens = {} if length is None else {axis: (length,)}
     labels = list(range(x.ndim))
     return _run(partial(func, **kwargs), labels, [(x, labels)], lens, dtype)
 
 
 def apply_along_axis(func1d, axis, arr, *args, dtype=None, shape=None, **kwargs) -> Array:
-    """Apply a function to one-dimensional slices along an axis.
+    """Apply a function to one-dimensional slices along an axis, which becomes whole.
 
     Parameters
     ----------
@@ -257,88 +424,48 @@ def apply_along_axis(func1d, axis, arr, *args, dtype=None, shape=None, **kwargs)
         Gets a one-dimensional array.
     axis : int
     arr : Array
+    args, kwargs : object
+        Passed to the function.
     dtype, shape : optional
         Of what ``func1d`` gives; found by trying it on ones if missing.
+
+    Raises
+    ------
+    AxisError
+        If there is no such axis.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> x = da.arange(6, chunks=2).reshape(2, 3)
+    >>> da.apply_along_axis(lambda row: row[::-1], 1, x, shape=(3,), dtype=int).compute()
+    array([[2, 1, 0],
+           [5, 4, 3]])
     """
     arr = asanyarray(arr)
-    axis = axis + arr.ndim if axis < 0 else axis
-    if not 0 <= axis < arr.ndim:
-        raise np.exceptions.AxisError(axis, arr.ndim)
     if shape is None or dtype is None:
-        sample = np.asarray(func1d(np.ones((1,), arr.dtype), *args, **kwargs))
-        shape = sample.shape if shape is None else shape
-        dtype = sample.dtype if dtype is None else dtype
-    arr = arr.rechunk({axis: -1})
-    labels = [k for k in range(arr.ndim) if k != axis]
-    lens = {}
-    for k, n in enumerate(shape):
-        labels.insert(axis + k, arr.ndim + k)
-        lens[arr.ndim + k] = (n,)
+        found = np.asarray(func1d(np.ones((1,), arr.dtype), *args, **kwargs))
+        shape = found.shape if shape is None else shape
+        dtype = found.dtype if dtype is None else dtype
 
     def call(block):
         return np.apply_along_axis(func1d, axis, block, *args, **kwargs)
 
-    return _run(call, labels, [(arr, range(arr.ndim))], lens, dtype, _name_of(func1d))
+    function = native_function(call, dtype, _name_of(func1d))
+    return Array(_selion.apply_along_axis(function, axis, arr._native, [int(n) for n in np.atleast_1d(shape)]))
 
 
 def apply_over_axes(func, a, axes) -> Array:
-    """Apply a function of (array, axis) over several axes, one after the other."""
+    """Apply a function of (array, axis) over several axes, one after the other.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> da.apply_over_axes(da.sum, da.ones((2, 3)), [0, 1]).compute()
+    array([[6.]])
+    """
     a = asanyarray(a)
     for axis in np.atleast_1d(axes):
         result = func(a, int(axis))
         a = result if result.ndim == a.ndim else result[(slice(None),) * (int(axis) % a.ndim) + (None,)]
     return a
-
-
-def reduction(
-    x,
-    chunk,
-    aggregate,
-    axis=None,
-    keepdims=False,
-    combine=None,
-    dtype=None,
-    split_every=None,
-    name=None,
-    out=None,
-    concatenate=True,
-    output_size=1,
-    meta=None,
-    weights=None,
-) -> Array:
-    """A reduction from functions of your own.
-
-    Parameters
-    ----------
-    x : Array
-    chunk : callable
-        ``chunk(block, axis=, keepdims=True)`` reduces one block.
-    aggregate : callable
-        ``aggregate(partial results, axis=, keepdims=)`` reduces what the blocks gave, side by side.
-    axis : int or tuple of int, optional
-        The axes to reduce; all by default.
-    dtype : dtype
-        Of the result.
-
-    Examples
-    --------
-    >>> import numpy as np, selion.array as da
-    >>> x = da.arange(10, chunks=4)
-    >>> da.reduction(x, np.sum, np.sum, dtype=x.dtype).compute()
-    np.int64(45)
-    """
-    if weights is not None:
-        raise NotImplementedError("reduction(weights=...) is not implemented")
-    x = asanyarray(x)
-    axes = tuple(range(x.ndim)) if axis is None else tuple(int(k) % x.ndim for k in np.atleast_1d(axis))
-    if dtype is None:
-        raise ValueError("Must specify dtype")
-    labels = list(range(x.ndim))
-    partial_dtype = _infer(partial(chunk, axis=axes, keepdims=True), [x], {}, "reduction").dtype
-    lens = {k: (output_size,) * x.numblocks[k] for k in axes}
-    parts = _run(partial(chunk, axis=axes, keepdims=True), labels, [(x, labels)], lens, partial_dtype, name)
-    kept = labels if keepdims else [k for k in labels if k not in axes]
-    final = dict.fromkeys(axes, (1,)) if keepdims else {}
-    whole = parts.rechunk(dict.fromkeys(axes, -1))
-    finish = partial(aggregate, axis=axes, keepdims=keepdims)
-    return _run(finish, kept, [(whole, labels)], final, dtype, name or _name_of(aggregate))

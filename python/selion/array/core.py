@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
-import os
 import uuid
 
 import numpy as np
 
 from selion import _selion
 from selion._base import compute, persist
+from selion._visualize import visualize
 from selion.array import _html
 
 
@@ -21,6 +21,30 @@ def _operand(x):
 
 def _ufunc(name: str, *args) -> Array:
     return Array(_selion.ufunc(name, tuple(_operand(arg) for arg in args)))
+
+
+def into(out, result: Array) -> Array:
+    """The result, or the array ``out`` that has become it.
+
+    Raises
+    ------
+    NotImplementedError
+        If ``out`` is not an array of selion.
+    ValueError
+        If it has another shape or dtype.
+    """
+    if isinstance(out, tuple):
+        (out,) = out
+    if out is None:
+        return result
+    if not isinstance(out, Array):
+        raise NotImplementedError(f"out= must be an array of selion, not {type(out).__name__}")
+    if out.shape != result.shape:
+        raise ValueError(f"Mismatched shapes between result and out parameter. out={out.shape}, result={result.shape}")
+    if out.dtype != result.dtype:
+        raise ValueError(f"Mismatched dtypes between result and out parameter. out={out.dtype}, result={result.dtype}")
+    out._native = result._native
+    return out
 
 
 def _binary(name: str):
@@ -151,6 +175,10 @@ class Array:
     def persist(self, **kwargs) -> Array:
         """The same array with its elements computed and kept in memory, block by block. See `selion.persist`."""
         return persist(self, traverse=False, **kwargs)[0]
+
+    def visualize(self, filename="mydask", format=None, optimize_graph=False, **kwargs):
+        """Draw what computing the array will do. See `selion.visualize`."""
+        return visualize(self, filename=filename, format=format, optimize_graph=optimize_graph, **kwargs)
 
     def to_delayed(self, optimize_graph: bool = True) -> np.ndarray:
         """The blocks as delayed values, each a NumPy array when computed.
@@ -336,13 +364,19 @@ class Array:
         """Running sums along an axis."""
         from selion.array.scans import cumsum
 
-        return cumsum(self, axis, dtype)
+        return cumsum(self, axis, dtype, out, method)
 
     def cumprod(self, axis, dtype=None, out=None, *, method="sequential") -> Array:
         """Running products along an axis."""
         from selion.array.scans import cumprod
 
-        return cumprod(self, axis, dtype)
+        return cumprod(self, axis, dtype, out, method)
+
+    def moment(self, order, axis=None, dtype=None, keepdims=False, ddof=0, split_every=None, out=None) -> Array:
+        """The central moment of an order. See `selion.array.moment`."""
+        from selion.array.reductions import moment
+
+        return moment(self, order, axis, dtype, keepdims, ddof, split_every, out)
 
     def topk(self, k, axis=-1, split_every=None) -> Array:
         """The ``k`` largest elements along an axis. See `selion.array.topk`."""
@@ -364,7 +398,8 @@ class Array:
 
     def trace(self, offset=0, axis1=0, axis2=1, dtype=None) -> Array:
         """The sum along a diagonal."""
-        return Array(_selion.trace(self._native, offset, axis1, axis2))
+        x = self if dtype is None else self.astype(dtype)
+        return Array(_selion.trace(x._native, offset, axis1, axis2))
 
     def swapaxes(self, axis1, axis2) -> Array:
         """Two axes in each other's place."""
@@ -420,9 +455,55 @@ class Array:
 
     def map_blocks(self, func, *args, **kwargs) -> Array:
         """Apply a function to each block. See `selion.array.map_blocks`."""
-        from selion.array.blockwise import map_blocks
 
         return map_blocks(func, self, *args, **kwargs)
+
+    def map_overlap(self, func, depth, boundary=None, trim=True, **kwargs) -> Array:
+        """Apply a function to blocks that overlap their neighbours. See `selion.array.map_overlap`."""
+        from selion.array.overlap import map_overlap
+
+        return map_overlap(func, self, depth=depth, boundary=boundary, trim=trim, **kwargs)
+
+    def choose(self, choices) -> Array:
+        """Elements of one of several arrays each. See `selion.array.choose`."""
+        from selion.array.selection import choose
+
+        return choose(self, choices)
+
+    def shuffle(self, indexer, axis, chunks="auto") -> Array:
+        """The elements along an axis in another order. See `selion.array.shuffle`."""
+        from selion.array.selection import shuffle
+
+        return shuffle(self, indexer, axis, chunks)
+
+    def view(self, dtype=None, order="C") -> Array:
+        """The bytes of the elements as elements of another dtype.
+
+        Parameters
+        ----------
+        dtype : dtype, optional
+        order : {"C", "F"}
+            Whether the last or the first axis becomes longer or shorter if elements have another size.
+
+        Raises
+        ------
+        ValueError
+            For another order, or if elements of the new size do not fit the blocks.
+
+        Examples
+        --------
+        >>> import numpy as np, selion.array as da
+        >>> da.asarray(np.array([1.0, -0.0])).view("u8").compute()
+        array([4607182418800017408, 9223372036854775808], dtype=uint64)
+        """
+        from selion.array.manipulation import view
+
+        return view(self, dtype, order)
+
+    @property
+    def A(self) -> Array:
+        """The array itself."""
+        return self
 
     def compute_chunk_sizes(self) -> Array:
         """Compute the array so that its unknown lengths are known; its blocks stay in memory. Returns itself."""
@@ -451,13 +532,24 @@ class Array:
             raise TypeError(f"Cannot cast array from {self.dtype!r} to {dtype!r} according to the rule {casting!r}")
         return Array(self._native.astype(dtype))
 
-    def rechunk(self, chunks="auto", **kwargs) -> Array:
+    def rechunk(self, chunks="auto", threshold=None, block_size_limit=None, balance=False, method=None) -> Array:
         """The same elements in other blocks.
 
         Parameters
         ----------
         chunks : int, tuple, dict, "auto" or bytes as text
             Block lengths *in elements*, ``-1`` keeps an axis whole, ``None`` leaves it as it is.
+        block_size_limit : int, optional
+            Bytes that automatic blocks have at most.
+        balance : bool
+            Whether blocks become about equally long, in place of a short one at the end.
+        threshold, method : optional
+            Accepted as Dask has them: how blocks are moved is decided when they are.
+
+        Raises
+        ------
+        ValueError
+            If blocks do not add up to the axis, or a length is unknown.
 
         Examples
         --------
@@ -465,18 +557,36 @@ class Array:
         >>> da.ones((4, 4), chunks=2).rechunk((4, 1)).chunks
         ((4,), (1, 1, 1, 1))
         """
-        return Array(self._native.rechunk(chunks))
+        return Array(self._native.rechunk(chunks, block_size_limit, bool(balance)))
 
-    def store(self, target, **kwargs):
-        """Compute the array into ``target``. See `store`."""
-        return store([self], [target], **kwargs)
+    def store(self, targets, *args, **kwargs):
+        """Compute the array into an object that takes items. See `selion.array.store`."""
+
+        return store(self, targets, *args, **kwargs)
 
     def to_zarr(self, *args, **kwargs):
-        """Compute the array into a Zarr store. See `to_zarr`."""
+        """Compute the array into a Zarr store. See `selion.array.to_zarr`."""
+
         return to_zarr(self, *args, **kwargs)
 
+    def to_hdf5(self, filename, datapath, **kwargs):
+        """Compute the array into a data set of an HDF5 file. See `selion.array.to_hdf5`."""
+        from selion.array.storage import to_hdf5
 
-def from_array(x, chunks="auto", name=None, lock=False, asarray=None, fancy=True, getitem=None, meta=None, **kwargs):
+        return to_hdf5(filename, datapath, self, **kwargs)
+
+
+def from_array(
+    x,
+    chunks="auto",
+    name=None,
+    lock=False,
+    asarray=None,
+    fancy=True,
+    getitem=None,
+    meta=None,
+    inline_array=False,
+) -> Array:
     """An array of what is in ``x``.
 
     Parameters
@@ -507,16 +617,40 @@ def from_array(x, chunks="auto", name=None, lock=False, asarray=None, fancy=True
     return Array(_selion.from_object(x, chunks, name or uuid.uuid4().hex, lock or None))
 
 
-def asarray(a, dtype=None, **kwargs) -> Array:
-    """``a`` as an array of selion; an array of selion as it is."""
-    if not isinstance(a, Array):
+def _has_arrays(nest) -> bool:
+    return isinstance(nest, Array) or (isinstance(nest, (list, tuple)) and any(map(_has_arrays, nest)))
+
+
+def asarray(a, allow_unknown_chunksizes=False, dtype=None, order=None, *, like=None, **kwargs) -> Array:
+    """``a`` as an array of selion; an array of selion as it is.
+
+    Parameters
+    ----------
+    a : array-like
+        Lists may have lazy arrays in them, which are stacked.
+    dtype : dtype, optional
+    allow_unknown_chunksizes, order, like : optional
+        Accepted as Dask has them.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> da.asarray([da.arange(2), [5, 6]]).compute()
+    array([[0, 1],
+           [5, 6]])
+    """
+    if isinstance(a, (list, tuple)) and _has_arrays(a):
+        a = Array(_selion.stack([asarray(part)._native for part in a], 0))
+    elif type(a).__module__.split(".")[0] == "xarray" and hasattr(a, "data"):
+        return asarray(a.data, allow_unknown_chunksizes, dtype, order)
+    elif not isinstance(a, Array):
         a = from_array(np.asarray(a))
     return a if dtype is None else a.astype(dtype)
 
 
-def asanyarray(a, dtype=None, **kwargs) -> Array:
+def asanyarray(a, dtype=None, order=None, *, like=None, inline_array=False) -> Array:
     """As `asarray`."""
-    return asarray(a, dtype)
+    return asarray(a, dtype=dtype)
 
 
 def from_delayed(value, shape, dtype=None, meta=None, name=None) -> Array:
@@ -556,81 +690,55 @@ def from_delayed(value, shape, dtype=None, meta=None, name=None) -> Array:
     return Array(_selion.array_of_delayed([delayed(value)], dtype, chunks))
 
 
-def from_zarr(url, component=None, storage_options=None, chunks=None, name=None, **kwargs) -> Array:
-    """The array in a Zarr store (format 2 or 3).
+def normalize_chunks(chunks, shape=None, limit=None, dtype=None, previous_chunks=None) -> tuple:
+    """Chunks in any form as a tuple of tuples of block lengths.
 
     Parameters
     ----------
-    url : str, path or zarr array
-        The store's folder.
-    component : str, optional
-        The array's path in the store.
-    chunks : int, tuple, dict, "auto" or bytes as text, optional
-        Block lengths; the store's chunks by default, several together if they are small.
+    chunks : int, tuple, dict, "auto" or bytes as text
+        Block lengths; see `Array.rechunk`.
+    shape : tuple of int, optional
+        What ``chunks`` add up to by default.
+    limit : int or str, optional
+        Bytes that automatic blocks have at most; the setting ``array.chunk-size`` by default.
+    dtype : dtype, optional
+        What automatic blocks have elements of.
+    previous_chunks : tuple of tuple of int, optional
+        What automatic blocks are made of.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no array at that place.
+    ValueError
+        If blocks do not add up to the shape, or there is neither a shape nor a tuple of tuples.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> da.core.normalize_chunks((2, -1), (3, 4))
+    ((2, 1), (4,))
     """
-    folder = _zarr_folder(url)
-    if folder is None:
-        return from_array(url, chunks=chunks or "auto")
-    return Array(_selion.from_zarr(folder, chunks, component))
+    if shape is None:
+        if not isinstance(chunks, (tuple, list)) or not all(isinstance(lens, (tuple, list)) for lens in chunks):
+            raise ValueError("Shape is needed unless chunks are tuples of block lengths")
+        return tuple(map(tuple, chunks))
+    if dtype is None:
+        dtype = np.float64
+    if isinstance(limit, str):
+        limit = _selion.parse_bytes(limit)
+    shape = tuple(shape) if np.ndim(shape) else (shape,)
+    if np.isnan(shape).any():
+        return _unknown_chunks(chunks, shape)
+    previous = previous_chunks and [tuple(np.atleast_1d(lens).tolist()) for lens in previous_chunks]
+    return _selion.normalize_chunks(chunks, shape, dtype, limit, previous or None)
 
 
-def _zarr_folder(url) -> str | None:
-    """The folder of a path or of a zarr array on the local file system."""
-    if isinstance(url, (str, os.PathLike)):
-        return os.fspath(url)
-    store = getattr(url, "store", None)
-    root = getattr(store, "root", None) or getattr(store, "path", None)
-    if root is None:
-        return None
-    return os.path.join(os.fspath(root), getattr(url, "path", "") or "")
+def _unknown_chunks(chunks, shape) -> tuple:
+    """Chunks that are given in full, for a shape of which lengths are unknown."""
+    if not isinstance(chunks, (tuple, list)) or len(chunks) != len(shape):
+        raise ValueError(f"Chunks must be given for each axis of an array of unknown lengths, not {chunks}")
+    return tuple(tuple(np.atleast_1d(lens).tolist()) for lens in chunks)
 
 
-def to_zarr(arr, url, component=None, storage_options=None, overwrite=False, compute=True, zarr_format=3, **kwargs):
-    """Compute an array into a new Zarr store, whose chunks are the array's.
-
-    Parameters
-    ----------
-    arr : Array
-    url : str or path
-        The store's folder.
-    component : str, optional
-        The array's path in the store.
-    overwrite : bool
-        Whether to replace what is there.
-    zarr_format : {2, 3}
-
-    Raises
-    ------
-    FileExistsError
-        If something is there and ``overwrite`` is false.
-    """
-    if not compute:
-        raise NotImplementedError("to_zarr(compute=False) is not implemented")
-    _selion.to_zarr(arr._native, os.fspath(url), component, overwrite, zarr_format)
-
-
-def store(sources, targets, lock=True, regions=None, compute=True, return_stored=False, **kwargs):
-    """Compute arrays into objects with ``__setitem__``.
-
-    Parameters
-    ----------
-    sources : Array or list of Array
-    targets : object or list of objects
-        With ``shape``, ``dtype`` and ``__setitem__``: NumPy, h5py, zarr arrays.
-    lock : bool or lock
-        Held while a target is written; ``True`` makes one for all.
-    """
-    if isinstance(sources, Array):
-        sources, targets = [sources], [targets]
-    if len(sources) != len(targets):
-        raise ValueError(f"Different number of sources [{len(sources)}] and targets [{len(targets)}]")
-    if lock is True:
-        from threading import Lock
-
-        lock = Lock()
-    _selion.store([x._native for x in sources], list(targets), lock or None)
+# Dask has these names here too; their modules need the class.
+from selion.array.blockwise import blockwise, elemwise, map_blocks, unify_chunks  # noqa: E402, F401
+from selion.array.storage import from_zarr, store, to_zarr  # noqa: E402, F401

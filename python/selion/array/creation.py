@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from selion import _selion
-from selion.array.core import Array, _ufunc, asanyarray
+from selion.array.core import Array, asanyarray, asarray
 
 __all__ = [
     "arange", "array", "empty", "empty_like", "eye", "fromfunction", "full", "full_like", "indices", "linspace",
-    "meshgrid", "ones", "ones_like", "tri", "zeros", "zeros_like",
+    "meshgrid", "ones", "ones_like", "tri", "tril_indices", "tril_indices_from", "triu_indices", "triu_indices_from",
+    "zeros", "zeros_like",
 ]  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def empty(shape, dtype=float, chunks="auto", name=None, **kwargs) -> Array:
     return zeros(shape, dtype, chunks)
 
 
-def arange(start=0, stop=None, step=1, *, chunks="auto", dtype=None, like=None, **kwargs) -> Array:
+def arange(start=None, /, stop=None, step=1, *, chunks="auto", like=None, dtype=None) -> Array:
     """Evenly spaced values in ``[start, stop)``.
 
     Examples
@@ -57,8 +58,11 @@ def arange(start=0, stop=None, step=1, *, chunks="auto", dtype=None, like=None, 
     >>> da.arange(2, 10, 3).compute()
     array([2, 5, 8])
     """
+    if start is None and stop is None:
+        raise TypeError("arange() requires stop to be specified.")
     if stop is None:
         start, stop = 0, start
+    start = 0 if start is None else start
     if step == 0:
         raise ZeroDivisionError("division by zero")
     if dtype is None:
@@ -69,9 +73,8 @@ def arange(start=0, stop=None, step=1, *, chunks="auto", dtype=None, like=None, 
 
 def array(x, dtype=None, ndmin=None, *, like=None) -> Array:
     """An array of what is in ``x``: nested lists, a NumPy array, or an array of selion."""
-    if ndmin is not None and ndmin > np.ndim(x):
-        raise NotImplementedError("array(ndmin=...) is not implemented")
-    return asanyarray(x, dtype)
+    x = asanyarray(x, dtype)
+    return x[(None,) * max(0, (ndmin or 0) - x.ndim)]
 
 
 def full_like(a, fill_value, order="C", dtype=None, chunks=None, name=None, shape=None) -> Array:
@@ -107,6 +110,23 @@ def empty_like(a, dtype=None, order="C", chunks=None, name=None, shape=None) -> 
 def linspace(start, stop, num=50, endpoint=True, retstep=False, chunks="auto", dtype=None):
     """``num`` evenly spaced numbers from ``start`` to ``stop``.
 
+    Parameters
+    ----------
+    start, stop : scalar
+    num : int
+    endpoint : bool
+        Whether the last number is ``stop``; else it is one space before.
+    retstep : bool
+        Whether to give the space between numbers too: NaN if there is none.
+    chunks : int, tuple, "auto" or bytes as text
+    dtype : dtype, optional
+        ``float64`` by default, ``complex128`` for complex numbers; integers are rounded down.
+
+    Raises
+    ------
+    ValueError
+        If ``num`` is negative.
+
     Examples
     --------
     >>> import selion.array as da
@@ -116,21 +136,18 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, chunks="auto", d
     num = int(num)
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
-    steps = num - 1 if endpoint else num
-    step = (stop - start) / steps if steps > 0 else float("nan")
-    index = arange(num, chunks=chunks)
-    x = index * (step if steps > 0 else 0.0) + start
-    if endpoint and num > 1:
-        x = _ufunc("where", index == num - 1, stop * 1.0, x)
-    if dtype is not None:
-        x = _ufunc("floor", x).astype(dtype) if np.dtype(dtype).kind in "iu" else x.astype(dtype)
+    if np.iscomplexobj(start) or np.iscomplexobj(stop):
+        parts = [
+            linspace(a, b, num, endpoint, True, chunks)
+            for a, b in ((np.real(start), np.real(stop)), (np.imag(start), np.imag(stop)))
+        ]
+        x, step = (real + 1j * imag for real, imag in zip(*parts, strict=True))
+        x = x if dtype is None else x.astype(dtype)
+    else:
+        dtype = np.float64 if dtype is None else dtype
+        x, step = _selion.linspace(float(start), float(stop), num, bool(endpoint), dtype, chunks)
+        x = Array(x)
     return (x, step) if retstep else x
-
-
-def _row_minus_column(n, m, chunks) -> Array:
-    """The number of the diagonal on which each element is."""
-    row, column = (Array(_selion.coordinate((n, m), axis, chunks)) for axis in (0, 1))
-    return column - row
 
 
 def eye(N, chunks="auto", M=None, k=0, dtype=float) -> Array:
@@ -143,44 +160,91 @@ def eye(N, chunks="auto", M=None, k=0, dtype=float) -> Array:
     array([[1, 0],
            [0, 1]])
     """
-    return (_row_minus_column(int(N), int(N if M is None else M), chunks) == k).astype(dtype)
+    return Array(_selion.eye(int(N), int(N if M is None else M), int(k), dtype, chunks))
 
 
 def tri(N, M=None, k=0, dtype=float, chunks="auto", *, like=None) -> Array:
     """Ones on and below the ``k``-th diagonal, zeros elsewhere."""
-    return (_row_minus_column(int(N), int(N if M is None else M), chunks) <= k).astype(dtype)
+    return Array(_selion.tri(int(N), int(N if M is None else M), int(k), dtype, chunks))
+
+
+def _triangle(name, what):
+    def function(n, k=0, m=None, chunks="auto") -> tuple[Array, Array]:
+        from selion.array.sorting import nonzero
+
+        if name == "tril_indices":
+            return nonzero(tri(n, m, k, bool, chunks))
+        return nonzero(~tri(n, m, k - 1, bool, chunks))
+
+    def from_array(arr, k=0) -> tuple[Array, Array]:
+        if arr.ndim != 2:
+            raise ValueError("input array must be 2-d")
+        return function(arr.shape[-2], k, arr.shape[-1], arr.chunks)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"The coordinates of the {what} triangle of an ``n`` × ``m`` matrix: rows and columns."
+    from_array.__name__ = from_array.__qualname__ = f"{name}_from"
+    from_array.__doc__ = f"The coordinates of the {what} triangle of a matrix such as ``arr``: rows and columns."
+    return function, from_array
+
+
+tril_indices, tril_indices_from = _triangle("tril_indices", "lower")
+triu_indices, triu_indices_from = _triangle("triu_indices", "upper")
 
 
 def indices(dimensions, dtype=int, chunks="auto") -> Array:
-    """The coordinates of a grid, one array for each axis, stacked."""
-    from selion.array import stack
+    """The coordinates of a grid, one array for each axis, stacked.
 
-    dimensions = _shape(dimensions)
-    grid = [Array(_selion.coordinate(dimensions, axis, chunks)).astype(dtype) for axis in range(len(dimensions))]
-    return stack(grid) if grid else empty((0, *dimensions), dtype, chunks)
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> da.indices((2, 2)).compute().tolist()
+    [[[0, 0], [1, 1]], [[0, 1], [0, 1]]]
+    """
+    return Array(_selion.indices(_shape(dimensions), dtype, chunks))
 
 
 def meshgrid(*xi, sparse=False, indexing="xy", **kwargs) -> list[Array]:
-    """Coordinate arrays from coordinate vectors."""
-    from selion.array.core import asarray
-    from selion.array.manipulation import broadcast_arrays, swapaxes
+    """Coordinate arrays from coordinate vectors.
 
+    Parameters
+    ----------
+    xi : array-like
+        A vector for each axis.
+    sparse : bool
+        Whether results have length 1 along the axes of other vectors.
+    indexing : {"xy", "ij"}
+        Whether the first vector goes along the second axis ("xy"), or each along its own.
+
+    Raises
+    ------
+    ValueError
+        For another ``indexing``.
+    NotImplementedError
+        For ``copy``: nothing is copied before it is computed.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> x, y = da.meshgrid([1, 2], [3, 4, 5])
+    >>> x.shape, y[:, 0].compute()
+    ((3, 2), array([3, 4, 5]))
+    """
     if indexing not in ("ij", "xy"):
         raise ValueError("`indexing` must be `'ij'` or `'xy'`")
-    xi = [asarray(x) for x in xi]
-    if any(x.ndim != 1 for x in xi):
-        raise ValueError("meshgrid takes one-dimensional arrays")
-    swap = indexing == "xy" and len(xi) > 1
-    grid = [x[(None,) * k + (slice(None),) + (None,) * (len(xi) - k - 1)] for k, x in enumerate(xi)]
-    if swap:
-        grid = [swapaxes(x, 0, 1) for x in grid]
-    return grid if sparse else list(broadcast_arrays(*grid))
+    if "copy" in kwargs:
+        raise NotImplementedError("`copy` not supported")
+    if kwargs:
+        raise TypeError("unsupported keyword argument(s) provided")
+    grids = _selion.meshgrid([asarray(x)._native for x in xi], bool(sparse), indexing == "ij")
+    return [Array(x) for x in grids]
 
 
-def fromfunction(func, chunks="auto", shape=None, dtype=float, **kwargs) -> Array:
+def fromfunction(func, chunks="auto", shape=None, dtype=None, **kwargs) -> Array:
     """What a function makes of the coordinates of a grid, an array of ``dtype`` for each axis."""
     from selion.array.blockwise import map_blocks
 
     shape = _shape(shape)
+    dtype = float if dtype is None else dtype
     grid = [Array(_selion.coordinate(shape, axis, chunks)).astype(dtype) for axis in range(len(shape))]
     return map_blocks(lambda *coordinates: np.broadcast_to(func(*coordinates, **kwargs), coordinates[0].shape), *grid)

@@ -7,6 +7,7 @@ import numpy as np
 from selion.array import manipulation, reductions, ufuncs
 from selion.array.blockwise import per_block
 from selion.array.core import Array, asanyarray, asarray
+from selion.array.gufunc import apply_gufunc
 
 __all__ = ["corrcoef", "cov", "iscomplexobj"]
 
@@ -16,23 +17,72 @@ def iscomplexobj(x) -> bool:
     return np.dtype(x.dtype).kind == "c"
 
 
-def cov(m, y=None, rowvar=True, bias=False, ddof=None) -> Array:
-    """The covariance matrix of variables, one in each row."""
+def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None) -> Array:
+    """The covariance matrix of variables, one in each row.
+
+    Parameters
+    ----------
+    m, y : array-like
+        Variables, with one axis or two.
+    rowvar : bool
+        Whether each row is a variable; else each column.
+    bias : bool
+        Whether to divide by the number of observations; else by one less.
+    ddof : int, optional
+        What to subtract from the number of observations, whatever ``bias``.
+    fweights, aweights : array-like, optional
+        How often observations occur, and how much they count.
+    dtype : dtype, optional
+        What to compute in; at least ``float64``.
+
+    Raises
+    ------
+    ValueError
+        If ``ddof`` is not an integer.
+    RuntimeError
+        If weights have not one axis, or another length than observations.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> da.cov(da.asarray([[0, 1, 2], [2, 1, 0]])).compute()
+    array([[ 1., -1.],
+           [-1.,  1.]])
+    """
     from selion.array import vstack
 
-    m = manipulation.atleast_2d(asanyarray(m))
-    if not rowvar and m.shape[0] != 1:
-        m = m.T
-    if y is not None:
-        y = manipulation.atleast_2d(asanyarray(y))
-        m = vstack([m, y if rowvar else y.T])
-    m = m.astype(np.result_type(m.dtype, np.float64))
+    if ddof is not None and ddof != int(ddof):
+        raise ValueError("ddof must be integer")
+
+    def rows(x):
+        x = asanyarray(x)
+        return x.T if not rowvar and x.ndim == 2 else manipulation.atleast_2d(x)
+
+    m = rows(m) if y is None else vstack([rows(m), rows(y)])
+    m = m.astype(np.result_type(m.dtype, np.float64) if dtype is None else dtype)
     ddof = (0 if bias else 1) if ddof is None else ddof
-    centred = m - reductions.mean(m, axis=1, keepdims=True)
-    return (centred @ ufuncs.conj(centred.T) / (m.shape[1] - ddof)).squeeze()
+    weights = None
+    for name, each in (("fweights", fweights), ("aweights", aweights)):
+        if each is not None:
+            each = asanyarray(each)
+            if each.ndim != 1:
+                raise RuntimeError(f"cannot handle multidimensional {name}")
+            if each.shape[0] != m.shape[1]:
+                raise RuntimeError(f"incompatible numbers of samples and {name}")
+            weights = each.astype(float) if weights is None else weights * each
+    if weights is None:
+        centred = m - reductions.mean(m, axis=1, keepdims=True)
+        return (centred @ ufuncs.conj(centred.T) / max(m.shape[1] - ddof, 0)).squeeze()
+    total = reductions.sum(weights)
+    centred = m - reductions.sum(m * weights, axis=1, keepdims=True) / total
+    if ddof == 0 or aweights is None:
+        count = total - ddof
+    else:
+        count = total - ddof * reductions.sum(weights * asanyarray(aweights)) / total
+    return (centred @ ufuncs.conj((centred * weights).T) / count).squeeze()
 
 
-def corrcoef(x, y=None, rowvar=True) -> Array:
+def corrcoef(x, y=None, rowvar=1) -> Array:
     """The correlation matrix of variables, one in each row."""
     from selion.array import diag
 
@@ -69,28 +119,27 @@ def dispatch_ufunc(numpy_ufunc, method, inputs, out, kwargs):
             return NotImplemented
     function = getattr(ufuncs, numpy_ufunc.__name__, None)
     where = kwargs.pop("where", True)
-    if where is not True:
-        raise NotImplementedError("the where argument of ufuncs is not implemented; use selion.array.where")
     if function is not None and numpy_ufunc.nout == 1:
         result = function(*inputs, **kwargs)
     elif numpy_ufunc is np.divmod:
         return ufuncs.floor_divide(*inputs), ufuncs.remainder(*inputs)
-    elif numpy_ufunc.nout == 1 and numpy_ufunc.signature is None:
-        result = per_block(numpy_ufunc, *(asarray(x) if isinstance(x, (list, tuple)) else x for x in inputs), **kwargs)
+    elif numpy_ufunc.signature is None:
+        inputs = [asarray(x) if isinstance(x, (list, tuple)) else x for x in inputs]
+        if numpy_ufunc.nout > 1:
+            signature = f"{','.join(['()'] * numpy_ufunc.nin)}->{','.join(['()'] * numpy_ufunc.nout)}"
+            return apply_gufunc(numpy_ufunc, signature, *inputs, allow_rechunk=True, **kwargs)
+        result = per_block(numpy_ufunc, *inputs, **kwargs)
     else:
         return NotImplemented
-    if out is None:
-        return result
-    if not isinstance(out, Array):
-        raise NotImplementedError("out= must be an array of selion")
-    out._native = result.astype(out.dtype)._native
-    return out
+    return ufuncs.finished(result, out, where)
 
 
 def dispatch_function(function, types, args, kwargs):
     """What a function of NumPy is on lazy arrays: selion's of the same name, in the same submodule."""
     import selion.array as da
 
+    if function is np.linalg.cholesky:  # NumPy's has another parameter and another default.
+        return _cholesky(*args, **kwargs)
     module = da
     for part in function.__module__.split(".")[1:]:
         if not part.startswith("_"):
@@ -101,3 +150,9 @@ def dispatch_function(function, types, args, kwargs):
     if ours is None or not callable(ours):
         raise NotImplementedError(f"numpy.{function.__name__} is not implemented for arrays of selion")
     return ours(*args, **kwargs)
+
+
+def _cholesky(a, /, *, upper=False) -> Array:
+    from selion.array import linalg
+
+    return linalg.cholesky(a, lower=not upper)

@@ -99,8 +99,9 @@ def take(a, indices, axis=0) -> Array:
     if axis is None:
         a, axis = a.ravel(), 0
     indices = np.asarray(indices)
-    if axis < 0:
-        axis += a.ndim
+    if not -a.ndim <= axis < a.ndim:
+        raise np.exceptions.AxisError(axis, a.ndim)
+    axis %= a.ndim
     return a[(slice(None),) * axis + (indices,)]
 
 
@@ -111,9 +112,13 @@ def compress(condition, a, axis=None) -> Array:
         a, axis = a.ravel(), 0
     if np.ndim(condition) != 1:
         raise ValueError("Condition must be one dimensional")
+    if not -a.ndim <= axis < a.ndim:
+        raise np.exceptions.AxisError(axis, a.ndim)
     n = a.shape[axis]
     if isinstance(condition, Array):
         condition = condition.astype(bool)
+        if condition.shape[0] < n:
+            a = a[(slice(None),) * (axis % a.ndim) + (slice(condition.shape[0]),)]
     else:
         condition = np.asarray(condition, bool)
         if len(condition) > n:

@@ -11,7 +11,7 @@ __all__ = ["dot", "einsum", "matmul", "outer", "tensordot", "vdot"]
 def _product(name):
     native = getattr(_selion, name)
 
-    def function(a, b, out=None) -> Array:
+    def function(a, b) -> Array:
         return Array(native(asanyarray(a)._native, asanyarray(b)._native))
 
     function.__name__ = function.__qualname__ = name
@@ -21,8 +21,20 @@ def _product(name):
 
 dot = _product("dot")
 matmul = _product("matmul")
-outer = _product("outer")
 vdot = _product("vdot")
+
+
+def outer(a, b) -> Array:
+    """The products of all pairs of elements, which are taken in C order.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> da.outer([1, 2], [3, 4]).compute()
+    array([[3, 4],
+           [6, 8]])
+    """
+    return Array(_selion.outer(asanyarray(a).ravel()._native, asanyarray(b).ravel()._native))
 
 
 def tensordot(lhs, rhs, axes=2) -> Array:
@@ -42,14 +54,23 @@ def tensordot(lhs, rhs, axes=2) -> Array:
     return Array(_selion.tensordot(lhs._native, rhs._native, list(left), list(right)))
 
 
-def einsum(subscripts, *operands, dtype=None, **kwargs) -> Array:
+def einsum(*operands, dtype=None, optimize=False, split_every=None, **kwargs) -> Array:
     """Sums of products by Einstein's convention.
 
     Parameters
     ----------
-    subscripts : str
-        Letters of the operands' axes, and after ``->`` those of the result.
-    operands : array-like
+    operands : str, array-like, …
+        Letters of the arrays' axes, and after ``->`` those of the result; then the arrays. Or each array followed by a
+        list of numbers for its axes, and last the list of the result's.
+    dtype : dtype, optional
+        What to compute in.
+    optimize, split_every : optional
+        Accepted as Dask has them.
+
+    Raises
+    ------
+    ValueError
+        If letters do not fit the arrays' axes, or lengths differ.
 
     Examples
     --------
@@ -58,7 +79,25 @@ def einsum(subscripts, *operands, dtype=None, **kwargs) -> Array:
     >>> da.einsum("ij->i", x).compute()
     array([ 3., 12.])
     """
-    if not isinstance(subscripts, str):
-        raise NotImplementedError("einsum with lists of axes is not implemented")
-    operands = [asanyarray(x) if dtype is None else asanyarray(x).astype(dtype) for x in operands]
-    return Array(_selion.einsum(subscripts, [x._native for x in operands]))
+    for key in kwargs.keys() - {"casting", "order"}:
+        raise TypeError(f"einsum() got an unexpected keyword argument {key!r}")
+    if not operands:
+        raise ValueError(
+            "must specify the einstein sum subscripts string and at least one operand, or at least one operand"
+        )
+    subscripts, *arrays = operands if isinstance(operands[0], str) else _with_letters(operands)
+    arrays = [asanyarray(x) if dtype is None else asanyarray(x).astype(dtype) for x in arrays]
+    return Array(_selion.einsum(subscripts, [x._native for x in arrays]))
+
+
+def _with_letters(operands) -> tuple:
+    """Subscripts as text, and the arrays, from arrays that are each followed by a list of numbers."""
+
+    def letters(axes):
+        return "".join("..." if axis is Ellipsis else chr(ord("a") + int(axis)) for axis in axes)
+
+    arrays, lists = operands[: len(operands) // 2 * 2 : 2], operands[1::2]
+    subscripts = ",".join(map(letters, lists))
+    if len(operands) % 2:
+        subscripts += "->" + letters(operands[-1])
+    return subscripts, *arrays

@@ -8,41 +8,11 @@ from selion import _selion
 from selion.array.core import Array, asanyarray
 
 __all__ = [
-    "block",
-    "concatenate",
-    "diag",
-    "diagonal",
-    "diff",
-    "dstack",
-    "hstack",
-    "pad",
-    "ravel",
-    "repeat",
-    "reshape",
-    "roll",
-    "stack",
-    "tile",
-    "trace",
-    "tril",
-    "triu",
-    "vstack",
-    "atleast_1d",
-    "atleast_2d",
-    "atleast_3d",
-    "broadcast_arrays",
-    "broadcast_to",
-    "expand_dims",
-    "flip",
-    "fliplr",
-    "flipud",
-    "moveaxis",
-    "rechunk",
-    "rollaxis",
-    "rot90",
-    "squeeze",
-    "swapaxes",
-    "transpose",
-]
+    "atleast_1d", "atleast_2d", "atleast_3d", "block", "broadcast_arrays", "broadcast_to", "concatenate", "diag",
+    "diagonal", "dstack", "expand_dims", "flip", "fliplr", "flipud", "hstack", "moveaxis", "pad", "ravel", "rechunk",
+    "repeat", "reshape", "reshape_blockwise", "roll", "rollaxis", "rot90", "squeeze", "stack", "swapaxes", "tile",
+    "trace", "transpose", "tril", "triu", "vstack",
+]  # fmt: skip
 
 
 def transpose(a, axes=None) -> Array:
@@ -99,6 +69,8 @@ def squeeze(a, axis=None) -> Array:
 
 def expand_dims(a, axis) -> Array:
     """With new axes of length 1 at the given places of the result."""
+    if axis is None:
+        raise TypeError("axis must be an integer or a tuple of integers")
     return Array(_selion.expand_dims(asanyarray(a)._native, axis))
 
 
@@ -155,9 +127,9 @@ def broadcast_arrays(*args, subok=False) -> tuple[Array, ...]:
 
 
 def _atleast(n):
-    def function(*arrays):
+    def function(*arys):
         results = []
-        for x in map(asanyarray, arrays):
+        for x in map(asanyarray, arys):
             if n == 3 and x.ndim == 2:
                 x = x[:, :, None]
             elif n == 3 and x.ndim == 1:
@@ -177,9 +149,9 @@ atleast_2d = _atleast(2)
 atleast_3d = _atleast(3)
 
 
-def rechunk(x, chunks="auto", **kwargs) -> Array:
+def rechunk(x, chunks="auto", threshold=None, block_size_limit=None, balance=False, method=None) -> Array:
     """The same elements in other blocks. See `Array.rechunk`."""
-    return asanyarray(x).rechunk(chunks, **kwargs)
+    return asanyarray(x).rechunk(chunks, threshold, block_size_limit, balance, method)
 
 
 def _natives(arrays) -> list:
@@ -261,6 +233,60 @@ def reshape(x, shape, merge_chunks=True, limit=None) -> Array:
     return Array(_selion.reshape(asanyarray(x)._native, [int(n) for n in shape]))
 
 
+def reshape_blockwise(x, shape, chunks=None) -> Array:
+    """Every block in another shape. No element moves to another block, so they are not in NumPy's order.
+
+    Parameters
+    ----------
+    x : Array
+    shape : int or tuple of int
+        With fewer axes, axes that follow each other are merged; with as many it must be the same.
+    chunks : tuple of tuple of int, optional
+        With more axes, the block lengths of the result.
+
+    Raises
+    ------
+    ValueError
+        If sizes differ, or axes are not merged whole.
+    TypeError
+        If there are more axes and no chunks.
+
+    Examples
+    --------
+    >>> import selion.array as da
+    >>> x = da.arange(8).reshape(2, 4).rechunk((2, 2))
+    >>> da.reshape_blockwise(x, 8).compute()
+    array([0, 1, 4, 5, 2, 3, 6, 7])
+    """
+    x = asanyarray(x)
+    shape = (shape,) if np.isscalar(shape) else tuple(shape)
+    if shape == (-1,):
+        shape = (x.size,)
+    return Array(_selion.reshape_blockwise(x._native, shape, chunks))
+
+
+def view(x, dtype=None, order="C") -> Array:
+    """The bytes of the elements as elements of another dtype. See `Array.view`."""
+    dtype = x.dtype if dtype is None else np.dtype(dtype)
+    if order not in ("C", "F"):
+        raise ValueError("Order must be one of 'C' or 'F'")
+    chunks, axis = list(x.chunks), -1 if order == "C" else 0
+    if x.itemsize != dtype.itemsize:
+        if x.ndim == 0:
+            raise ValueError("Changing the dtype of a 0d array is only supported if the itemsize is unchanged")
+        nbytes = [n * x.itemsize for n in x.chunks[axis]]
+        if any(n % dtype.itemsize for n in nbytes):
+            raise ValueError(f"blocks of {x.chunks[axis]} elements of {x.dtype} are not whole elements of {dtype}")
+        chunks[axis] = tuple(n // dtype.itemsize for n in nbytes)
+
+    def call(block):
+        if order == "F":
+            return np.asarray(block.T, order="C").view(dtype).T
+        return np.asarray(block, order="C").view(dtype)
+
+    return x.map_blocks(call, dtype=dtype, chunks=tuple(chunks), name="view")
+
+
 def ravel(array_like) -> Array:
     """The elements in C order, along one axis."""
     return asanyarray(array_like).ravel()
@@ -336,27 +362,4 @@ def diagonal(a, offset=0, axis1=0, axis2=1) -> Array:
 
 def trace(a, offset=0, axis1=0, axis2=1, dtype=None) -> Array:
     """The sum along a diagonal."""
-    return asanyarray(a).trace(offset, axis1, axis2)
-
-
-def diff(a, n=1, axis=-1, prepend=None, append=None) -> Array:
-    """The ``n``-th differences of neighbours along an axis."""
-    a = asanyarray(a)
-    if n < 0:
-        raise ValueError(f"order must be non-negative but got {n}")
-    if n == 0:
-        return a
-
-    def edge(x):
-        x = asanyarray(x)
-        if x.ndim == 0:
-            shape = list(a.shape)
-            shape[axis] = 1
-            x = broadcast_to(x, shape)
-        return x
-
-    parts = [edge(prepend)] if prepend is not None else []
-    parts.append(a)
-    if append is not None:
-        parts.append(edge(append))
-    return Array(_selion.diff((concatenate(parts, axis) if len(parts) > 1 else a)._native, n, axis))
+    return asanyarray(a).trace(offset, axis1, axis2, dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import secrets
 
 import numpy as np
@@ -46,6 +47,17 @@ _DISTRIBUTIONS = {
 }
 
 
+def _signature(defaults: dict) -> inspect.Signature:
+    """What `inspect` shows: the parameters in NumPy's order, then the shape and the blocks."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    shown = {"self": ..., **defaults, "size": None, "chunks": "auto"}
+    parameters = [
+        inspect.Parameter(key, kind, default=inspect.Parameter.empty if default is ... else default)
+        for key, default in shown.items()
+    ]
+    return inspect.Signature([*parameters, inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)])
+
+
 def _method(name: str, defaults: dict):
     names = list(defaults)
 
@@ -70,6 +82,7 @@ def _method(name: str, defaults: dict):
 
     method.__name__ = name
     method.__qualname__ = f"Generator.{name}"
+    method.__signature__ = _signature(defaults)
     method.__doc__ = f"""Numbers of NumPy's distribution of this name.
 
         Parameters
@@ -100,6 +113,10 @@ class _Draws:
         self._reset(seed)
 
     def _reset(self, seed):
+        if isinstance(seed, np.random.Generator):
+            seed = seed.bit_generator
+        if isinstance(seed, np.random.BitGenerator):
+            seed = seed.seed_seq
         if seed is None:
             self._seed = secrets.randbits(64)
         elif isinstance(seed, (int, np.integer)):
@@ -218,6 +235,9 @@ class Generator(_Draws):
     True
     """
 
+    def __init__(self, bit_generator):
+        super().__init__(bit_generator)
+
     def integers(self, low, high=None, size=None, dtype=np.int64, endpoint=False, chunks="auto", **kwargs) -> Array:
         """Uniform integers in [low, high), or [0, low) if ``high`` is missing."""
         return self._integers(low, high, size, dtype, endpoint, chunks)
@@ -241,6 +261,17 @@ class RandomState(_Draws):
     >>> bool((x < 5).all())
     True
     """
+
+    def __init__(self, seed=None, RandomState=None):
+        super().__init__(seed)
+
+    def random(self, size=None, chunks="auto", **kwargs) -> Array:
+        """Uniform in [0, 1)."""
+        return super().random(size, chunks=chunks, **kwargs)
+
+    def choice(self, a, size=None, replace=True, p=None, chunks="auto") -> Array:
+        """A sample of ``a``, or of the numbers below ``a``. See `Generator.choice`."""
+        return super().choice(a, size, replace, p, chunks=chunks)
 
     def seed(self, seed=None):
         """Start again from a seed."""

@@ -41,9 +41,9 @@ def allclose(arr1, arr2, rtol=1e-05, atol=1e-08, equal_nan=False) -> Array:
     return reductions.all(isclose(arr1, arr2, rtol, atol, equal_nan))
 
 
-def around(a, decimals=0) -> Array:
+def around(x, decimals=0) -> Array:
     """The elements rounded to ``decimals`` decimals; half goes to even."""
-    a = asanyarray(a)
+    a = asanyarray(x)
     if a.dtype.kind == "b":
         return a.astype(np.float16) if decimals == 0 else _ufunc("rint", a.astype(np.float16))
     if a.dtype.kind in "iu":
@@ -122,10 +122,10 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None) -> Array:
     return _ufunc("where", _ufunc("isnan", x), nan, x)
 
 
-def divmod(x1, x2) -> tuple:
+def divmod(x, y) -> tuple:
     """Quotients rounded down, and remainders."""
-    x1, x2 = _any(x1), _any(x2)
-    return _ufunc("floor_divide", x1, x2), _ufunc("remainder", x1, x2)
+    x, y = _any(x), _any(y)
+    return _ufunc("floor_divide", x, y), _ufunc("remainder", x, y)
 
 
 def _without_nan(a, fill):
@@ -135,12 +135,12 @@ def _without_nan(a, fill):
 
 def nansum(a, axis=None, dtype=None, keepdims=False, split_every=None, out=None) -> Array:
     """Sum without NaN."""
-    return reductions.sum(_without_nan(a, 0), axis, dtype, keepdims, split_every)
+    return reductions.sum(_without_nan(a, 0), axis, dtype, keepdims, split_every, out)
 
 
 def nanprod(a, axis=None, dtype=None, keepdims=False, split_every=None, out=None) -> Array:
     """Product without NaN."""
-    return reductions.prod(_without_nan(a, 1), axis, dtype, keepdims, split_every)
+    return reductions.prod(_without_nan(a, 1), axis, dtype, keepdims, split_every, out)
 
 
 def count_nonzero(a, axis=None) -> Array:
@@ -202,6 +202,6 @@ def ndim(a) -> int:
     return asanyarray(a).ndim
 
 
-def shape(a) -> tuple:
+def shape(array) -> tuple:
     """The lengths of the axes."""
-    return asanyarray(a).shape
+    return asanyarray(array).shape

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from selion import _selion
-from selion.array.core import Array, _ufunc
+from selion.array.core import Array, _ufunc, into
 
 _NATIVE = frozenset(_selion.ufunc_names()) - {"where", "real", "imag", "isnat"}
 _ALIASES = {
@@ -21,23 +21,50 @@ _ALIASES = {
 __all__ = sorted({*_NATIVE, *_ALIASES, "clip", "imag", "isnat", "real", "where"})
 
 
+def finished(result: Array, out, where) -> Array:
+    """The result of a ufunc: where ``where`` is true, and in ``out`` if there is one.
+
+    Raises
+    ------
+    ValueError
+        If the result is not wanted everywhere, and there is no ``out``.
+    """
+    if isinstance(out, tuple):
+        (out,) = out
+    if where is not True and where is not None:
+        if out is None:
+            raise ValueError("where= needs out=, or elements would have no value")
+        result = _ufunc("where", where, result, out)
+    return into(out, result if out is None or not hasattr(out, "dtype") else result.astype(out.dtype))
+
+
 def _make(name: str, native: str):
     numpy_ufunc = getattr(np, name)
 
-    def ufunc(*args, **kwargs):
-        for key in ("out", "where", "order"):
-            if kwargs.pop(key, None) is not None:
-                raise NotImplementedError(f"{name}({key}=...) is not implemented")
-        dtype = kwargs.pop("dtype", None)
+    def ufunc(*args, out=None, where=True, dtype=None, **kwargs):
+        if kwargs.pop("order", None) is not None:
+            raise NotImplementedError(f"{name}(order=...) is not implemented")
         if kwargs:
             raise TypeError(f"{name}() got an unexpected keyword argument {next(iter(kwargs))!r}")
         if len(args) != numpy_ufunc.nin:
             raise TypeError(f"{name}() takes {numpy_ufunc.nin} positional arguments but {len(args)} were given")
         result = _ufunc(native, *args)
-        return result if dtype is None else result.astype(dtype)
+        return finished(result if dtype is None else result.astype(dtype), out, where)
 
     ufunc.__name__ = ufunc.__qualname__ = name
-    ufunc.__doc__ = f"NumPy's `numpy.{name}`, lazily and block by block."
+    ufunc.__doc__ = f"""NumPy's `numpy.{name}`, lazily and block by block.
+
+        Parameters
+        ----------
+        args : array-like or scalar
+            {numpy_ufunc.nin} of them; they broadcast.
+        out : Array, optional
+            An array that becomes the result.
+        where : bool or array-like
+            Where to keep the result; elsewhere the elements are those of ``out``, which must be given.
+        dtype : dtype, optional
+            Of the result.
+        """
     return ufunc
 
 
@@ -60,7 +87,9 @@ def where(condition, x=None, y=None) -> Array:
     if (x is None) != (y is None):
         raise ValueError("either both or neither of x and y should be given")
     if x is None:
-        raise NotImplementedError("where(condition) alone is not implemented")
+        from selion.array.sorting import nonzero
+
+        return nonzero(condition)
     return _ufunc("where", condition, x, y)
 
 

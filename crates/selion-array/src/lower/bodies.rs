@@ -119,6 +119,10 @@ impl Body for ReadBody {
         &self.name
     }
 
+    fn place(&self, index: usize) -> String {
+        self.leaf.chunks().place(index)
+    }
+
     fn run(&self, index: usize, _: &[Value], _: &TaskContext<'_>) -> std::result::Result<Outputs, TaskError> {
         let Expr::Source { source, view } = self.leaf.expr() else { return Ok(smallvec![Value::Unit]) };
         let chunks = self.leaf.chunks();
@@ -149,6 +153,14 @@ impl WriteBody {
 impl Body for WriteBody {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn label(&self, _: usize) -> &str {
+        "store"
+    }
+
+    fn place(&self, index: usize) -> String {
+        self.chunks.place(index)
     }
 
     fn run(&self, index: usize, inputs: &[Value], _: &TaskContext<'_>) -> std::result::Result<Outputs, TaskError> {
@@ -185,6 +197,10 @@ impl BlockedBody {
 impl Body for BlockedBody {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn place(&self, index: usize) -> String {
+        self.chunks.place(index)
     }
 
     fn run(&self, index: usize, inputs: &[Value], _: &TaskContext<'_>) -> std::result::Result<Outputs, TaskError> {
@@ -234,6 +250,10 @@ impl Body for CutBody {
         &self.name
     }
 
+    fn place(&self, index: usize) -> String {
+        self.op.from.place(index)
+    }
+
     fn run(&self, index: usize, inputs: &[Value], _: &TaskContext<'_>) -> std::result::Result<Outputs, TaskError> {
         let block = inputs.first().and_then(Value::as_chunk).ok_or("an input is not a block")?;
         Ok(self.op.cut(&self.op.from.coordinates(index), block).into_iter().map(Value::Chunk).collect())
@@ -255,6 +275,10 @@ impl JoinBody {
 impl Body for JoinBody {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn place(&self, index: usize) -> String {
+        self.op.to.place(index)
     }
 
     fn run(&self, index: usize, inputs: &[Value], _: &TaskContext<'_>) -> std::result::Result<Outputs, TaskError> {
@@ -281,6 +305,10 @@ impl CheckBody {
 impl Body for CheckBody {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn place(&self, index: usize) -> String {
+        self.chunks.place(index)
     }
 
     fn run(&self, block: usize, inputs: &[Value], _: &TaskContext<'_>) -> std::result::Result<Outputs, TaskError> {

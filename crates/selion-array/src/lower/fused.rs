@@ -102,6 +102,14 @@ pub(super) struct ProgramBody {
     arity: Vec<usize>,
 }
 
+/// The layer that a leaf is read from.
+pub(super) enum LeafLayer {
+    /// Its own blocks.
+    Own(Layer),
+    /// The blocks of the array that it is a view of.
+    Viewed(Layer),
+}
+
 /// A program's body, and the layers that its tasks read: (leaf, layer) in the order of the tasks' inputs.
 pub(super) struct FusedBody {
     pub(super) body: ProgramBody,
@@ -113,7 +121,7 @@ impl FusedBody {
     pub(super) fn new(
         members: &[Member],
         chunks: &Chunks,
-        layer_of: impl Fn(&Array) -> Option<Layer>,
+        layer_of: impl Fn(&Array) -> Option<LeafLayer>,
     ) -> Result<FusedBody> {
         let mut assembler = Assembler {
             ndim: chunks.ndim(),
@@ -149,7 +157,7 @@ impl FusedBody {
 
 struct Assembler<'a> {
     ndim: usize,
-    layer_of: &'a dyn Fn(&Array) -> Option<Layer>,
+    layer_of: &'a dyn Fn(&Array) -> Option<LeafLayer>,
     builder: ProgramBuilder,
     regs: HashMap<NodeId, Reg>,
     leaves: Vec<Leaf>,
@@ -166,6 +174,10 @@ impl Assembler<'_> {
                 continue;
             }
             let reg = match node.expr() {
+                // Elementwise nodes have no blocks to read, unless nothing is to be fused.
+                Expr::Map { .. } | Expr::Full(_) | Expr::Index(_) if (self.layer_of)(&node).is_some() => {
+                    self.leaf(&node)?
+                }
                 Expr::Map { args, .. } if !args_done => {
                     let args: Vec<(Array, bool)> = args.iter().map(|arg| (arg.clone(), false)).collect();
                     stack.push((node, true));
@@ -226,23 +238,24 @@ impl Assembler<'_> {
 
     fn leaf(&mut self, node: &Array) -> Result<Reg> {
         let slot = self.leaves.len();
-        let layer = (self.layer_of)(node);
-        let reading = match (node.expr(), layer) {
-            (Expr::Memory(chunk, _), _) => Reading::Memory(chunk.clone()),
-            (Expr::Blocks(promise), _) => match promise.get() {
+        let input = self.layers.len();
+        let reading = match (node.expr(), (self.layer_of)(node)) {
+            (Expr::View { input: viewed, view }, Some(LeafLayer::Viewed(layer))) => {
+                self.layers.push((slot, layer));
+                Reading::Layer { input, view: Some((view.clone(), viewed.chunks().clone())) }
+            }
+            (_, Some(LeafLayer::Own(layer) | LeafLayer::Viewed(layer))) => {
+                self.layers.push((slot, layer));
+                Reading::Layer { input, view: None }
+            }
+            (Expr::Memory(chunk, _), None) => Reading::Memory(chunk.clone()),
+            (Expr::Blocks(promise), None) => match promise.get() {
                 Some(Ok(blocks)) => Reading::Blocks(std::sync::Arc::clone(blocks)),
                 _ => return Err(ArrayError::Value("an array that was persisted is not there yet".to_owned())),
             },
             (Expr::Source { source, view }, None) => Reading::Source(std::sync::Arc::clone(source), view.clone()),
-            (Expr::View { input, view }, Some(_)) => {
-                Reading::Layer { input: self.layers.len(), view: Some((view.clone(), input.chunks().clone())) }
-            }
-            (_, Some(_)) => Reading::Layer { input: self.layers.len(), view: None },
             (_, None) => return Err(ArrayError::Value(format!("{} has no blocks to read", node.kind()))),
         };
-        if let (Reading::Layer { .. }, Some(layer)) = (&reading, layer) {
-            self.layers.push((slot, layer));
-        }
         self.leaves.push(Leaf { reading, chunks: node.chunks().clone() });
         Ok(self.builder.input(slot, node.dtype()))
     }
@@ -309,6 +322,10 @@ impl ProgramBody {
 impl Body for ProgramBody {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn place(&self, index: usize) -> String {
+        self.chunks.place(index)
     }
 
     fn run(&self, index: usize, inputs: &[Value], _: &TaskContext<'_>) -> std::result::Result<Outputs, TaskError> {

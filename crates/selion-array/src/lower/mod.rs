@@ -19,22 +19,25 @@ use selion_core::{ChunkSink, Graph, GraphBuilder, ValueId};
 
 use crate::chunks::{Chunks, UNKNOWN};
 use crate::error::{ArrayError, Result};
-use crate::expr::{Array, Expr, NodeId};
+use crate::expr::{Array, Expr, MapOp, NodeId};
 use crate::rechunk::RechunkOp;
 use crate::reduce::Reduction;
 use bodies::{BlockedBody, CheckBody, CombineBody, CutBody, JoinBody, ReadBody, WriteBody};
-use fused::{FusedBody, Member, Product};
+use fused::{FusedBody, LeafLayer, Member, Product};
 
 /// What lowering may assume about the machine.
 #[derive(Clone, Copy, Debug)]
 pub struct LowerOptions {
     /// Storage of at most this size is kept in memory rather than read a second time.
     pub keep_bytes: u64,
+    /// Whether operations become one program where they can. Without, every operation has tasks of its own: for
+    /// pictures of what was asked for.
+    pub fuse: bool,
 }
 
 impl Default for LowerOptions {
     fn default() -> Self {
-        LowerOptions { keep_bytes: 64 << 20 }
+        LowerOptions { keep_bytes: 64 << 20, fuse: true }
     }
 }
 
@@ -119,7 +122,11 @@ impl Lowering {
         {
             return Err(ArrayError::Value(format!("the tasks that make the blocks of {} are missing", missing.name())));
         }
-        let plan = Levels::of(&order, arrays, &self.layers);
+        let plan = if self.options.fuse {
+            Levels::of(&order, arrays, &self.layers)
+        } else {
+            Levels::one_by_one(&order, arrays, &self.layers)
+        };
         self.emit(&plan)
     }
 
@@ -131,7 +138,7 @@ impl Lowering {
         self.layers[&array.id()].value(block)
     }
 
-    /// Says which values others have made for the blocks of a leaf ([`TaskBlocks`]), in C order. A task checks that each
+    /// Says which values others have made for the blocks of a leaf ([`crate::TaskBlocks`]), in C order. A task checks that each
     /// is a block of the leaf's dtype and of the shape that it should have.
     pub fn given(&mut self, leaf: &Array, values: &[ValueId]) {
         let body = self.builder.body(Arc::new(CheckBody::new(leaf)));
@@ -227,6 +234,48 @@ impl Levels {
         levels
     }
 
+    /// As [`of`](Self::of), but every node is a layer: only numbers, and the indices of random numbers, are part of others.
+    fn one_by_one(order: &[Array], roots: &[Array], done: &HashMap<NodeId, Layer>) -> Levels {
+        let mut needed: HashSet<NodeId> = roots.iter().map(Array::id).collect();
+        let mut indices: HashSet<NodeId> = HashSet::new();
+        for node in order {
+            match node.expr() {
+                Expr::Map { op: MapOp::Random(..), args } => indices.extend([args[0].id()]),
+                Expr::Map { .. } => {}
+                _ => needed.extend(node.inputs().iter().map(Array::id)),
+            }
+        }
+        let is_part = |node: &Array| {
+            let number = matches!(node.expr(), Expr::Full(_)) && node.ndim() == 0;
+            (number || indices.contains(&node.id())) && !needed.contains(&node.id())
+        };
+        let mut levels = Levels { members: vec![], blocked: vec![] };
+        let mut level_of: HashMap<NodeId, usize> = HashMap::new();
+        for node in order {
+            let below = node.inputs().iter().map(|input| level_of[&input.id()]).max().unwrap_or(0);
+            let level = match node.expr() {
+                _ if done.contains_key(&node.id()) || is_part(node) => 0,
+                Expr::Rechunk(_) | Expr::Blocked { .. } => {
+                    levels.at(below + 1);
+                    levels.blocked[below + 1].push(node.clone());
+                    below + 1
+                }
+                Expr::Reduce { reduction, input } => {
+                    let product = Product::Reduce(reduction.clone());
+                    levels.member(below + 1, Member { node: node.clone(), iterated: input.clone(), product });
+                    below + 1
+                }
+                _ => {
+                    let member = Member { node: node.clone(), iterated: node.clone(), product: Product::Store };
+                    levels.member(below + 1, member);
+                    below + 1
+                }
+            };
+            level_of.insert(node.id(), level);
+        }
+        levels
+    }
+
     fn at(&mut self, level: usize) {
         if self.members.len() <= level {
             self.members.resize_with(level + 1, Vec::new);
@@ -247,13 +296,13 @@ struct Group {
     leaves: HashSet<NodeId>,
 }
 
-fn group(members: &[Member]) -> Vec<Group> {
+fn group(members: &[Member], outputs_max: usize) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for member in members {
         let leaves: HashSet<NodeId> = fused::leaves(&member.iterated).iter().map(Array::id).collect();
         let chunks = member.iterated.chunks();
         let fits = |group: &&mut Group| {
-            group.members.len() < OUTPUTS_MAX && group.chunks == *chunks && !group.leaves.is_disjoint(&leaves)
+            group.members.len() < outputs_max && group.chunks == *chunks && !group.leaves.is_disjoint(&leaves)
         };
         match groups.iter_mut().find(fits) {
             Some(group) => {
@@ -269,13 +318,15 @@ fn group(members: &[Member]) -> Vec<Group> {
 impl Lowering {
     fn emit(&mut self, levels: &Levels) -> Result<()> {
         let options = self.options;
-        let groups: Vec<Vec<Group>> = levels.members.iter().map(|members| group(members)).collect();
+        let outputs_max = if options.fuse { OUTPUTS_MAX } else { 1 };
+        let groups: Vec<Vec<Group>> = levels.members.iter().map(|members| group(members, outputs_max)).collect();
         let sources = |groups: &mut dyn Iterator<Item = &Group>| -> HashMap<NodeId, (Array, usize)> {
             let mut uses: HashMap<NodeId, (Array, usize)> = HashMap::new();
             for group in groups {
                 let mut seen = HashSet::new();
                 for leaf in group.members.iter().flat_map(|member| fused::leaves(&member.iterated)) {
-                    let stored = matches!(leaf.expr(), Expr::Source { source, .. } if !source.is_cheap());
+                    let stored =
+                        options.fuse && matches!(leaf.expr(), Expr::Source { source, .. } if !source.is_cheap());
                     if stored && seen.insert(leaf.id()) {
                         uses.entry(leaf.id()).or_insert((leaf, 0)).1 += 1;
                     }
@@ -335,17 +386,20 @@ impl Lowering {
 
     fn program(&mut self, group: &Group, reads: &HashMap<NodeId, Layer>) -> Result<()> {
         let layer_of = |id: NodeId| reads.get(&id).or_else(|| self.layers.get(&id)).copied();
+        let alone = if self.options.fuse { None } else { group.members.first().map(|member| member.node.id()) };
         let fused = FusedBody::new(&group.members, &group.chunks, |leaf| {
-            let array = match leaf.expr() {
-                Expr::View { input, .. } => input,
+            if alone.is_some_and(|own| own != leaf.id()) {
+                return layer_of(leaf.id()).map(LeafLayer::Own);
+            }
+            match leaf.expr() {
+                Expr::View { input, .. } => layer_of(input.id()).map(LeafLayer::Viewed),
                 Expr::Source { .. }
                 | Expr::Reduce { .. }
                 | Expr::Rechunk(_)
                 | Expr::Blocked { .. }
-                | Expr::Tasks(_) => leaf,
-                _ => return None,
-            };
-            layer_of(array.id())
+                | Expr::Tasks(_) => layer_of(leaf.id()).map(LeafLayer::Own),
+                _ => None,
+            }
         })?;
         let FusedBody { body, layers } = fused;
         let outputs: Vec<(usize, u64)> = group.members.iter().map(Member::output_bytes).collect();
@@ -395,8 +449,8 @@ impl Lowering {
         }
         let (_, state_bytes) = member.output_bytes();
         let place_elements: Vec<u64> = (0..places.count()).map(|place| block_elements(places, place)).collect();
-        let name = format!("{}-{:08x}", reduction.kind.name(), member.node.id() as u32);
-        let merge = CombineBody::merge(format!("{name}-merge"), reduction, dtype, chunks);
+        let (kind, hash) = (reduction.kind.name(), member.node.id() as u32);
+        let merge = CombineBody::merge(format!("{kind}-merge-{hash:08x}"), reduction, dtype, chunks);
         let mut merge_id = None;
         while states.first().is_some_and(|states| states.len() > reduction.split_every) {
             let body = *merge_id.get_or_insert_with(|| self.builder.body(Arc::clone(&merge) as _));
@@ -409,7 +463,7 @@ impl Lowering {
                     .collect();
             }
         }
-        let finish = self.builder.body(CombineBody::finish(name, reduction, dtype, chunks)?);
+        let finish = self.builder.body(CombineBody::finish(format!("{kind}-{hash:08x}"), reduction, dtype, chunks)?);
         let item_bytes = member.node.dtype().size() as u64;
         Ok(self
             .layer_of(places, item_bytes, |builder, place, nbytes| builder.task(finish, place, &states[place], nbytes)))

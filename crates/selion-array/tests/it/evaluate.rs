@@ -28,15 +28,21 @@ pub(crate) fn try_evaluate(array: &Array, options: LowerOptions) -> Result<Chunk
     assemble(array, &run(&graph)?)
 }
 
-/// Computes an array. Optimised, plain, and plain on a machine with little memory it must give the same.
+/// From so many blocks on, tasks for every operation take long.
+const MANY_BLOCKS: usize = 500;
+
+/// Computes an array. Optimised, plain, plain on a machine with little memory, and with nothing fused it must give the
+/// same.
 #[track_caller]
 pub(crate) fn evaluate(array: &Array) -> Chunk {
     let rewritten = optimize(std::slice::from_ref(array), true).remove(0);
-    let small = LowerOptions { keep_bytes: 0 };
+    let small = LowerOptions { keep_bytes: 0, ..LowerOptions::default() };
+    let apart = LowerOptions { fuse: false, ..LowerOptions::default() };
     let ways = [
         ("optimised", &rewritten, LowerOptions::default()),
         ("plain", array, LowerOptions::default()),
         ("in little memory", array, small),
+        ("one by one", array, if array.chunks().count() < MANY_BLOCKS { apart } else { small }),
     ];
     let results = ways.map(|(way, array, options)| {
         let result = try_evaluate(array, options).unwrap_or_else(|cause| panic!("{array:?}, {way}: {cause}"));

@@ -152,7 +152,7 @@ pub fn topk(chunk: &Chunk, k: i64, axis: usize) -> Result<Chunk, KernelError> {
 /// The places (`int64`) of the elements that [`topk`] gives, in its order; of equal elements, those first in the lane.
 ///
 /// To join blocks: concatenate their values and places, take `argtopk` of the values, and look the places up with
-/// [`take_along_axis`].
+/// [`super::gather::take_along_axis`].
 ///
 /// # Errors
 /// [`KernelError::Axis`].

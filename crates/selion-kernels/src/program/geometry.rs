@@ -10,10 +10,14 @@ use smallvec::SmallVec;
 /// Elements in a tile. 1024 doubles are 8 KiB: an input, two temporaries and a result stay within a first-level cache
 /// of 32 KiB, and a call per operation and tile costs little beside a thousand elements.
 pub(crate) const TILE: usize = 1024;
-/// Columns of a tile where an input runs along the rows: whole cache lines on both sides.
-const TRANSPOSED_COLUMNS: usize = 64;
+/// Columns, and rows, of a tile where an input runs along the rows: whole cache lines on both sides, and few enough of
+/// them at the same place of a page for the ways of a cache.
+const TRANSPOSED_COLUMNS: usize = 32;
 /// With fewer columns than this a tile takes several rows, so that a call per operation pays.
 const SHORT_ROW: usize = 256;
+/// Rows that are added up at once, where nothing else happens to them: each is a run of memory that the CPU reads ahead
+/// on its own, and more of them at a time than this it does not follow.
+const STREAMS: usize = 8;
 
 /// Strides of one axis, an entry for each operand.
 pub(crate) type Strides = SmallVec<[isize; 6]>;
@@ -33,6 +37,8 @@ pub(crate) struct Geometry {
     pub(crate) columns: Axis,
     pub(crate) tile_rows: usize,
     pub(crate) tile_columns: usize,
+    /// Whether a tile is made of many runs of memory, all of which go on in the next.
+    pub(crate) many_runs: bool,
 }
 
 /// The order in which to nest the axes, outermost first, from the strides of the inputs: NumPy's iterator decides alike.
@@ -58,8 +64,17 @@ pub(crate) fn axis_order(shape: &[usize], inputs: &[&[isize]]) -> SmallVec<[usiz
     order
 }
 
-/// Merges the axes (outermost first) and chooses the tiles. `inputs` of the operands are inputs.
-pub(crate) fn geometry(axes: impl Iterator<Item = Axis>, inputs: usize, operands: usize) -> Geometry {
+/// Merges the axes (outermost first) and chooses the tiles.
+///
+/// The first `inputs` of the `operands` are inputs, those from `outputs` on are outputs. `only_reduces` says that the
+/// program does nothing but reduce its inputs.
+pub(crate) fn geometry(
+    axes: impl Iterator<Item = Axis>,
+    inputs: usize,
+    outputs: usize,
+    operands: usize,
+    only_reduces: bool,
+) -> Geometry {
     let mut merged: SmallVec<[Axis; 6]> = SmallVec::new();
     for axis in axes.filter(|axis| axis.len != 1) {
         let runs_on = |last: &Axis| {
@@ -72,6 +87,25 @@ pub(crate) fn geometry(axes: impl Iterator<Item = Axis>, inputs: usize, operands
     }
     let single = || Axis { len: 1, strides: SmallVec::from_elem(0, operands) };
     let columns = merged.pop().unwrap_or_else(single);
+    // The innermost axis along which columns of memory are added up.
+    let summed = merged.iter().rposition(|axis| axis.strides[outputs..].iter().all(|stride| *stride == 0));
+    let runs = |operands: &[isize]| operands.iter().all(|stride| *stride == 1);
+    if only_reduces
+        && let Some(summed) = summed
+        && runs(&columns.strides[..inputs])
+        && runs(&columns.strides[outputs..])
+    {
+        let rows = merged.remove(summed);
+        let (tile_rows, tile_columns) = (rows.len.min(STREAMS), columns.len.min(TILE));
+        return Geometry {
+            outer: merged.into_iter().collect(),
+            rows,
+            columns,
+            tile_rows,
+            tile_columns,
+            many_runs: true,
+        };
+    }
     let rows = merged.pop().unwrap_or_else(single);
     let transposed = (0..inputs).any(|k| {
         let (row, column) = (rows.strides[k].unsigned_abs(), columns.strides[k].unsigned_abs());
@@ -79,7 +113,7 @@ pub(crate) fn geometry(axes: impl Iterator<Item = Axis>, inputs: usize, operands
     });
     let tile_columns = columns.len.clamp(1, if transposed { TRANSPOSED_COLUMNS } else { TILE });
     let tile_rows = if transposed || tile_columns < SHORT_ROW { rows.len.clamp(1, TILE / tile_columns) } else { 1 };
-    Geometry { outer: merged.into_iter().collect(), rows, columns, tile_rows, tile_columns }
+    Geometry { outer: merged.into_iter().collect(), rows, columns, tile_rows, tile_columns, many_runs: transposed }
 }
 
 impl Geometry {

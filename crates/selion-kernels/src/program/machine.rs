@@ -16,7 +16,7 @@ use super::ir::{Affine, Instr, Output, Program, Reg, args_of};
 use super::loops::{Arg, Kernel, LoopError, TimeFactor, cast_kernel, kernel, scale_time, time_factor};
 use super::reduce::{Accumulators, Place, Tile};
 use crate::random::{Distribution, Indices, Key, Out, Param, fill};
-use crate::simd::prefetch;
+use crate::simd::{Isa, Loop, dispatch, prefetch};
 
 /// Where an instruction's value is while a tile is worked on.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,8 @@ pub(crate) struct Plan {
     constants: Vec<Scalar>,
     temporaries: usize,
     input_dtypes: Vec<Option<DType>>,
+    /// Whether steps read an input; they take no gaps between rows.
+    in_steps: Vec<bool>,
 }
 
 /// Chooses operands and temporaries.
@@ -75,13 +77,21 @@ pub(crate) fn plan(instrs: &[(Instr, DType)], outputs: &[Output]) -> Plan {
             }
         }
     }
-    let mut plan = Plan { steps: vec![], operands: vec![], constants: vec![], temporaries: 0, input_dtypes: vec![] };
+    let mut plan = Plan {
+        steps: vec![],
+        operands: vec![],
+        constants: vec![],
+        temporaries: 0,
+        input_dtypes: vec![],
+        in_steps: vec![],
+    };
     let mut free: Vec<usize> = Vec::new();
     for (at, (instr, dtype)) in instrs.iter().enumerate() {
         let operand = match instr {
             Instr::Input { slot } => {
                 if plan.input_dtypes.len() <= *slot {
                     plan.input_dtypes.resize(slot + 1, None);
+                    plan.in_steps.resize(slot + 1, false);
                 }
                 plan.input_dtypes[*slot] = Some(*dtype);
                 Operand::Input(*slot)
@@ -105,6 +115,11 @@ pub(crate) fn plan(instrs: &[(Instr, DType)], outputs: &[Output]) -> Plan {
             }
         };
         plan.operands.push(operand);
+        for arg in args_of(instr) {
+            if let Operand::Input(slot) = plan.operands[arg.index()] {
+                plan.in_steps[slot] = true;
+            }
+        }
         // Temporaries whose last reader this was are free for the next result, but not for this one.
         for arg in args_of(instr) {
             if last_use[arg.index()] == at
@@ -113,6 +128,13 @@ pub(crate) fn plan(instrs: &[(Instr, DType)], outputs: &[Output]) -> Plan {
             {
                 free.push(temporary);
             }
+        }
+    }
+    for output in outputs {
+        if let Output::Reduce { index: Some(index), .. } = output
+            && let Operand::Input(slot) = plan.operands[index.index()]
+        {
+            plan.in_steps[slot] = true;
         }
     }
     plan
@@ -170,8 +192,8 @@ fn take_tiles(count: usize) -> Vec<TileBuffer> {
 
 /// How an input is read for one tile.
 enum View {
-    /// In place, from this byte on.
-    Direct(usize),
+    /// In place, from this byte on; rows are `pitch` elements apart. Only what no step reads has gaps between rows.
+    Direct { start: usize, pitch: usize },
     /// From the tile into which it was gathered.
     Gathered,
     /// The same element throughout.
@@ -212,7 +234,9 @@ impl Program {
             let outputs = layouts.iter().map(|layout| layout.strides[*axis]);
             Axis { len: shape[*axis], strides: inputs.chain(indices).chain(outputs).collect() }
         });
-        let walk = geometry(axes, inputs.len(), operands);
+        let reduces = |output: &Output| matches!(output, Output::Reduce { .. });
+        let only_reduces = self.plan.steps.is_empty() && self.outputs.iter().all(reduces);
+        let walk = geometry(axes, inputs.len(), operands - layouts.len(), operands, only_reduces);
         let base: Strides = inputs
             .iter()
             .map(|input| input.offset() as isize)
@@ -380,6 +404,11 @@ impl Frame<'_> {
             && (self.position.rows == 1 || row == self.position.columns as isize)
     }
 
+    /// Whether no output sums the tile up in one place, which is better done in one run.
+    fn outputs_take_rows(&self) -> bool {
+        (0..self.program.outputs.len()).all(|k| self.strides(self.output_operand(k)) != (0, 0))
+    }
+
     /// Decides how an input is read, gathering it if need be.
     fn view(&mut self, slot: usize) -> View {
         let (rows, columns) = (self.position.rows, self.position.columns);
@@ -390,8 +419,10 @@ impl Frame<'_> {
         if still(row, rows) && still(column, columns) {
             return View::Same(Scalar::from_bytes(input.dtype(), &input.buffer().bytes()[at as usize * size..]));
         }
-        if (column == 1 && (rows == 1 || row == columns as isize)) || (columns == 1 && row == 1) {
-            return View::Direct(at as usize * size);
+        let without_gaps = (column == 1 && (rows == 1 || row == columns as isize)) || (columns == 1 && row == 1);
+        if without_gaps || (column == 1 && row >= 0 && !self.program.plan.in_steps[slot] && self.outputs_take_rows()) {
+            let pitch = if without_gaps { columns } else { row as usize };
+            return View::Direct { start: at as usize * size, pitch };
         }
         let tile: &mut [u8] = bytemuck::cast_slice_mut(&mut self.gathered[slot]);
         let from = input.buffer().bytes();
@@ -409,6 +440,9 @@ impl Frame<'_> {
     /// Asks for part of the memory of the next tile while this one is computed: else a tile's first operation would wait
     /// for memory and the others leave it idle. In parts, because a core has few lines in flight and would wait for those.
     fn prefetch(&self, part: usize, parts: usize) {
+        if self.walk.many_runs {
+            return; // the CPU does it by itself, and better
+        }
         let (rows, columns) = (self.position.rows, self.position.columns);
         for (slot, input) in self.inputs.iter().enumerate() {
             let (row, column) = self.strides(slot);
@@ -444,13 +478,22 @@ impl Frame<'_> {
             Operand::Input(slot) => match &views[slot] {
                 View::Same(value) => Arg::Scalar(value),
                 View::Gathered => Arg::Tile(&bytemuck::cast_slice(&self.gathered[slot])[..nbytes]),
-                View::Direct(start) => Arg::Tile(&self.inputs[slot].buffer().bytes()[*start..start + nbytes]),
+                View::Direct { start, .. } => Arg::Tile(&self.inputs[slot].buffer().bytes()[*start..start + nbytes]),
             },
         }
     }
 
-    fn register<'b>(&'b self, reg: Reg, views: &'b [View]) -> Arg<'b> {
-        self.arg(self.program.plan.operands[reg.index()], self.program.dtype(reg), views)
+    /// A register for an output, and the pitch of its rows.
+    fn register<'b>(&'b self, reg: Reg, views: &'b [View]) -> (Arg<'b>, usize) {
+        let columns = self.position.columns;
+        let (rows, size) = (self.position.rows, self.program.dtype(reg).size());
+        match self.program.plan.operands[reg.index()] {
+            Operand::Input(slot) if let View::Direct { start, pitch } = &views[slot] => {
+                let nbytes = ((rows - 1) * pitch + columns) * size;
+                (Arg::Tile(&self.inputs[slot].buffer().bytes()[*start..start + nbytes]), *pitch)
+            }
+            operand => (self.arg(operand, self.program.dtype(reg), views), columns),
+        }
     }
 
     fn fill_index(&self, slot: usize, out: &mut [u8]) {
@@ -511,8 +554,10 @@ impl Frame<'_> {
             let start = (self.output_base(output) + r as isize * row) as usize * size;
             let line = &mut buffer.bytes_mut()[start..start + columns * size];
             match self.register(reg, views) {
-                Arg::Tile(tile) => line.copy_from_slice(&tile[r * columns * size..(r + 1) * columns * size]),
-                Arg::Scalar(value) => line.chunks_exact_mut(size).for_each(|out| out.copy_from_slice(value.bytes())),
+                (Arg::Tile(tile), pitch) => line.copy_from_slice(&tile[r * pitch * size..][..columns * size]),
+                (Arg::Scalar(value), _) => {
+                    line.chunks_exact_mut(size).for_each(|out| out.copy_from_slice(value.bytes()))
+                }
             }
         }
     }
@@ -529,19 +574,19 @@ impl Frame<'_> {
         };
         let (rows, columns) = (self.position.rows, self.position.columns);
         let mut spread = TileBuffer::new();
-        let values: &[u8] = match self.register(*value, views) {
-            Arg::Tile(tile) => tile,
-            Arg::Scalar(value) => {
+        let (values, pitch): (&[u8], usize) = match self.register(*value, views) {
+            (Arg::Tile(tile), pitch) => (tile, pitch),
+            (Arg::Scalar(value), pitch) => {
                 let value = *value;
                 spread = std::mem::take(self.spread);
-                spread_out(&value, bytemuck::cast_slice_mut(&mut spread), rows * columns)
+                (spread_out(&value, bytemuck::cast_slice_mut(&mut spread), rows * columns), pitch)
             }
         };
         let index = match index.map(|index| self.register(index, views)) {
-            Some(Arg::Tile(index)) => index,
+            Some((Arg::Tile(index), _)) => index,
             _ => &[],
         };
-        state.add(&Tile { values, index, rows, columns }, place);
+        state.add(&Tile { values, index, rows, columns, pitch }, place);
         if !spread.is_empty() {
             *self.spread = spread;
         }
@@ -569,9 +614,8 @@ struct Plane {
     columns: usize,
 }
 
-/// Copies a strided plane into a tile. Where the source runs along the rows they are the inner loop, so that whole cache
-/// lines are read at once; the scattered writes stay within the tile.
-fn gather<W: bytemuck::Pod>(from: &[u8], plane: Plane, tile: &mut [u8]) {
+/// Copies a strided plane into a tile.
+fn gather<W: Word>(from: &[u8], plane: Plane, tile: &mut [u8]) {
     let from: &[W] = bytemuck::cast_slice(&from[..from.len() / size_of::<W>() * size_of::<W>()]);
     let Plane { at, row, column, rows, columns } = plane;
     let tile: &mut [W] = &mut bytemuck::cast_slice_mut(tile)[..rows * columns];
@@ -591,17 +635,66 @@ fn gather<W: bytemuck::Pod>(from: &[u8], plane: Plane, tile: &mut [u8]) {
             line.iter_mut().zip(source.iter().rev()).for_each(|(to, from)| *to = *from);
         }
     } else if row == 1 {
-        for c in 0..columns {
-            let start = (at + c as isize * column) as usize;
-            for (r, value) in from[start..start + rows].iter().enumerate() {
-                tile[r * columns + c] = *value;
-            }
-        }
+        dispatch(Transpose { from, plane, tile });
     } else {
         for (r, line) in tile.chunks_exact_mut(columns).enumerate() {
             let start = at + r as isize * row;
             for (c, to) in line.iter_mut().enumerate() {
                 *to = from[(start + c as isize * column) as usize];
+            }
+        }
+    }
+}
+
+/// An element as it is moved about.
+trait Word: bytemuck::Pod {
+    fn transpose<I: Isa>(block: [[Self; SIDE]; SIDE]) -> [[Self; SIDE]; SIDE] {
+        std::array::from_fn(|row| std::array::from_fn(|column| block[column][row]))
+    }
+}
+
+impl Word for u8 {}
+impl Word for u16 {}
+impl Word for u32 {}
+impl Word for [u64; 2] {}
+impl Word for u64 {
+    #[inline(always)]
+    fn transpose<I: Isa>(block: [[Self; SIDE]; SIDE]) -> [[Self; SIDE]; SIDE] {
+        I::transpose(block)
+    }
+}
+
+/// Elements of a cache line, if they are doubles.
+const SIDE: usize = 8;
+
+/// Copies a plane whose source runs along the rows, in squares, so that lines are read and written whole.
+struct Transpose<'a, W> {
+    from: &'a [W],
+    plane: Plane,
+    tile: &'a mut [W],
+}
+
+impl<W: Word> Loop for Transpose<'_, W> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Plane { at, column, rows, columns, .. } = self.plane;
+        let source = |c: usize| &self.from[(at + c as isize * column) as usize..][..rows];
+        let (whole_rows, whole_columns) = (rows / SIDE * SIDE, columns / SIDE * SIDE);
+        for c in (0..whole_columns).step_by(SIDE) {
+            let sources: [&[W]; SIDE] = std::array::from_fn(|k| source(c + k));
+            for r in (0..whole_rows).step_by(SIDE) {
+                let block: [[W; SIDE]; SIDE] =
+                    std::array::from_fn(|k| std::array::from_fn(|line| sources[k][r..r + SIDE][line]));
+                for (k, line) in W::transpose::<I>(block).iter().enumerate() {
+                    self.tile[(r + k) * columns + c..][..SIDE].copy_from_slice(line);
+                }
+            }
+        }
+        for c in 0..columns {
+            let start = if c < whole_columns { whole_rows } else { 0 };
+            for (r, value) in source(c).iter().enumerate().skip(start) {
+                self.tile[r * columns + c] = *value;
             }
         }
     }

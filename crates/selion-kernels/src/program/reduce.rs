@@ -84,12 +84,31 @@ impl ReduceOp {
     }
 }
 
-/// A tile to reduce: `rows` runs of `columns` elements, without gaps.
+/// A tile to reduce: `rows` runs of `columns` elements, from one to the next `pitch` elements.
 pub(crate) struct Tile<'a> {
     pub(crate) values: &'a [u8],
+    /// As many indices as elements, without gaps, or none.
     pub(crate) index: &'a [u8],
     pub(crate) rows: usize,
     pub(crate) columns: usize,
+    pub(crate) pitch: usize,
+}
+
+impl<'a> Tile<'a> {
+    /// The elements of each row.
+    fn lines<T: Element>(&self) -> impl Iterator<Item = &'a [T]> {
+        let (values, pitch, columns): (&[T], _, _) = (bytemuck::cast_slice(self.values), self.pitch, self.columns);
+        (0..self.rows).map(move |row| &values[row * pitch..][..columns])
+    }
+
+    /// The elements of each row with their indices.
+    fn indexed<T: Element>(&self) -> impl Iterator<Item = (T, i64, usize)> {
+        let index: &[i64] = bytemuck::cast_slice(self.index);
+        let columns = self.columns;
+        self.lines::<T>()
+            .zip(index.chunks(columns))
+            .flat_map(|(line, index)| line.iter().zip(index).enumerate().map(|(column, (x, i))| (*x, *i, column)))
+    }
 }
 
 /// Where a tile goes in the accumulators: `at + row · row_step + column · column_step`, steps in elements.
@@ -119,26 +138,19 @@ impl Accumulators {
     }
 
     pub(crate) fn add(&mut self, tile: &Tile<'_>, mut place: Place) {
-        if place.row_step == 0 && place.column_step == 0 {
+        if place.row_step == 0 && place.column_step == 0 && tile.pitch == tile.columns {
             // All of the tile goes to one place: one long run.
             let run = Tile { rows: 1, columns: tile.rows * tile.columns, ..*tile };
             return (self.add)(&mut self.buffers, &run, place);
         }
-        if tile.rows == 1 {
+        if tile.rows == 1 || place.row_step == 0 {
             return (self.add)(&mut self.buffers, tile, place);
         }
-        let (value_size, first) = (self.dtype.size(), place.first);
+        let (size, first) = (self.dtype.size(), place.first);
         for row in 0..tile.rows {
-            let part = |bytes: &'_ [u8], size: usize| -> std::ops::Range<usize> {
-                let width = tile.columns * size;
-                if bytes.is_empty() { 0..0 } else { row * width..(row + 1) * width }
-            };
-            let line = Tile {
-                values: &tile.values[part(tile.values, value_size)],
-                index: &tile.index[part(tile.index, 8)],
-                rows: 1,
-                columns: tile.columns,
-            };
+            let index = if tile.index.is_empty() { 0..0 } else { row * tile.columns * 8..(row + 1) * tile.columns * 8 };
+            let line =
+                Tile { values: &tile.values[row * tile.pitch * size..], index: &tile.index[index], rows: 1, ..*tile };
             place.first = first && (row == 0 || place.row_step != 0);
             (self.add)(&mut self.buffers, &line, place);
             place.at += place.row_step;
@@ -249,27 +261,48 @@ impl<F: Fold> Loop for Run<'_, F> {
     }
 }
 
-struct Across<'a, F: Fold>(&'a [F::In], &'a mut [F::Acc]);
+struct Across<'a, F: Fold>(&'a Tile<'a>, &'a mut [F::Acc]);
 
 impl<F: Fold> Loop for Across<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        for (acc, x) in self.1.iter_mut().zip(self.0) {
-            *acc = F::merge(*acc, F::lift(*x));
+        let Across(tile, acc) = self;
+        let (blocks, rest) = acc.as_chunks_mut::<LANES>();
+        let start = blocks.len() * LANES;
+        // All rows of some columns at a time: their accumulators stay in registers.
+        for (k, acc) in blocks.iter_mut().enumerate() {
+            let mut lanes = *acc;
+            for line in tile.lines::<F::In>() {
+                for (lane, x) in lanes.iter_mut().zip(&line[k * LANES..][..LANES]) {
+                    *lane = F::merge(*lane, F::lift(*x));
+                }
+            }
+            *acc = lanes;
+        }
+        for line in tile.lines::<F::In>() {
+            for (acc, x) in rest.iter_mut().zip(&line[start..]) {
+                *acc = F::merge(*acc, F::lift(*x));
+            }
         }
     }
 }
 
+/// All rows of the tile go to the same places.
 fn fold<F: Fold>(buffers: &mut [Buffer], tile: &Tile<'_>, place: Place) {
-    let values: &[F::In] = &bytemuck::cast_slice(tile.values)[..tile.columns];
     let acc = &mut buffers[0].typed_mut::<F::Acc>()[place.at..];
     match place.column_step {
-        0 => acc[0] = F::merge(acc[0], dispatch(Run::<F>(values))),
-        1 => dispatch(Across::<F>(values, &mut acc[..values.len()])),
+        0 => {
+            for line in tile.lines() {
+                acc[0] = F::merge(acc[0], dispatch(Run::<F>(line)));
+            }
+        }
+        1 => dispatch(Across::<F>(tile, &mut acc[..tile.columns])),
         step => {
-            for (acc, x) in acc.iter_mut().step_by(step).zip(values) {
-                *acc = F::merge(*acc, F::lift(*x));
+            for line in tile.lines::<F::In>() {
+                for (acc, x) in acc.iter_mut().step_by(step).zip(line) {
+                    *acc = F::merge(*acc, F::lift(*x));
+                }
             }
         }
     }
@@ -453,14 +486,12 @@ fn replaces<T: Extreme, const MAX: bool, const SKIP_NAN: bool>(x: T, i: i64, bes
 }
 
 fn arg<T: Extreme, const MAX: bool, const SKIP_NAN: bool>(buffers: &mut [Buffer], tile: &Tile<'_>, place: Place) {
-    let values: &[T] = &bytemuck::cast_slice(tile.values)[..tile.columns];
-    let index: &[i64] = &bytemuck::cast_slice(tile.index)[..tile.columns];
     let [best, at] = buffers else { return };
     let (best, at) = (best.typed_mut::<T>(), at.typed_mut::<i64>());
-    for (k, (x, i)) in values.iter().zip(index).enumerate() {
-        let to = place.at + k * place.column_step;
-        if replaces::<T, MAX, SKIP_NAN>(*x, *i, best[to], at[to]) {
-            (best[to], at[to]) = (*x, *i);
+    for (x, i, column) in tile.indexed::<T>() {
+        let to = place.at + column * place.column_step;
+        if replaces::<T, MAX, SKIP_NAN>(x, i, best[to], at[to]) {
+            (best[to], at[to]) = (x, i);
         }
     }
 }
@@ -519,55 +550,78 @@ impl<T: Real> Loop for MomentRun<'_, T> {
 }
 
 struct MomentAcross<'a, T> {
-    values: &'a [T],
+    tile: &'a Tile<'a>,
     shifts: &'a [f64],
     sums: &'a mut [f64],
     squares: &'a mut [f64],
+    element: std::marker::PhantomData<T>,
 }
 
 impl<T: Real> Loop for MomentAcross<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        for (((x, shift), sum), square) in self.values.iter().zip(self.shifts).zip(self.sums).zip(self.squares) {
-            let d = x.real() - shift;
-            *sum += d;
-            *square += d * d;
+        /// Columns whose three accumulators stay in registers while all rows pass by.
+        const WIDTH: usize = 16;
+        let (sum_blocks, sum_rest) = self.sums.as_chunks_mut::<WIDTH>();
+        let (square_blocks, square_rest) = self.squares.as_chunks_mut::<WIDTH>();
+        let (shift_blocks, shift_rest) = self.shifts.as_chunks::<WIDTH>();
+        let start = sum_blocks.len() * WIDTH;
+        for (k, ((to_sum, to_square), shift)) in sum_blocks.iter_mut().zip(square_blocks).zip(shift_blocks).enumerate()
+        {
+            let (mut sums, mut squares) = (*to_sum, *to_square);
+            for line in self.tile.lines::<T>() {
+                let line = &line[k * WIDTH..][..WIDTH];
+                for lane in 0..WIDTH {
+                    let d = line[lane].real() - shift[lane];
+                    sums[lane] += d;
+                    squares[lane] += d * d;
+                }
+            }
+            (*to_sum, *to_square) = (sums, squares);
+        }
+        for line in self.tile.lines::<T>() {
+            for (((x, shift), sum), square) in
+                line[start..].iter().zip(shift_rest).zip(sum_rest.iter_mut()).zip(square_rest.iter_mut())
+            {
+                let d = x.real() - shift;
+                *sum += d;
+                *square += d * d;
+            }
         }
     }
 }
 
 /// While a block is walked the three buffers hold the shift, Σ(x − shift) and Σ(x − shift)².
 fn moment<T: Real>(buffers: &mut [Buffer], tile: &Tile<'_>, place: Place) {
-    let values: &[T] = &bytemuck::cast_slice(tile.values)[..tile.columns];
     let [shifts, sums, squares] = buffers else { return };
     let reach = place.at + (tile.columns - 1) * place.column_step + 1;
     let shifts = &mut shifts.typed_mut::<f64>()[place.at..reach];
     let sums = &mut sums.typed_mut::<f64>()[place.at..reach];
     let squares = &mut squares.typed_mut::<f64>()[place.at..reach];
+    if place.first
+        && let Some(line) = tile.lines::<T>().next()
+    {
+        // Where all columns go to one place, its shift is the first of them.
+        let line = if place.column_step == 0 { &line[..1] } else { line };
+        shifts.iter_mut().step_by(place.column_step.max(1)).zip(line).for_each(|(shift, x)| *shift = x.real());
+    }
     match place.column_step {
         0 => {
-            if place.first {
-                shifts[0] = values[0].real();
+            for values in tile.lines::<T>() {
+                let (sum, square) = dispatch(MomentRun { values, shift: shifts[0] });
+                sums[0] += sum;
+                squares[0] += square;
             }
-            let (sum, square) = dispatch(MomentRun { values, shift: shifts[0] });
-            sums[0] += sum;
-            squares[0] += square;
         }
-        1 => {
-            if place.first {
-                shifts.iter_mut().zip(values).for_each(|(shift, x)| *shift = x.real());
-            }
-            dispatch(MomentAcross { values, shifts, sums, squares });
-        }
+        1 => dispatch(MomentAcross { tile, shifts, sums, squares, element: std::marker::PhantomData::<T> }),
         step => {
-            for (k, x) in values.iter().enumerate() {
-                if place.first {
-                    shifts[k * step] = x.real();
+            for line in tile.lines::<T>() {
+                for (k, x) in line.iter().enumerate() {
+                    let d = x.real() - shifts[k * step];
+                    sums[k * step] += d;
+                    squares[k * step] += d * d;
                 }
-                let d = x.real() - shifts[k * step];
-                sums[k * step] += d;
-                squares[k * step] += d * d;
             }
         }
     }
@@ -588,16 +642,17 @@ fn settle_moment(buffers: &mut [Buffer], count: usize, len: usize) {
 
 /// Welford's update, leaving NaN out: the buffers hold count, mean and sum of squared deviations throughout.
 fn nan_moment<T: Real>(buffers: &mut [Buffer], tile: &Tile<'_>, place: Place) {
-    let values: &[T] = &bytemuck::cast_slice(tile.values)[..tile.columns];
     let [counts, means, squares] = buffers else { return };
     let (counts, means, squares) = (counts.typed_mut::<f64>(), means.typed_mut::<f64>(), squares.typed_mut::<f64>());
-    for (k, x) in values.iter().enumerate() {
-        let (x, to) = (x.real(), place.at + k * place.column_step);
-        if !x.is_nan() {
-            counts[to] += 1.0;
-            let d = x - means[to];
-            means[to] += d / counts[to];
-            squares[to] += d * (x - means[to]);
+    for line in tile.lines::<T>() {
+        for (k, x) in line.iter().enumerate() {
+            let (x, to) = (x.real(), place.at + k * place.column_step);
+            if !x.is_nan() {
+                counts[to] += 1.0;
+                let d = x - means[to];
+                means[to] += d / counts[to];
+                squares[to] += d * (x - means[to]);
+            }
         }
     }
 }
@@ -635,7 +690,8 @@ fn merge(op: ReduceOp, dtype: DType, buffers: &mut SmallVec<[Buffer; 3]>, state:
                 start..start + chunk.nbytes()
             };
             let index = state.get(1).map_or(&[][..], |chunk| &chunk.buffer().bytes()[bytes(chunk)]);
-            let tile = Tile { values: &state[0].buffer().bytes()[bytes(&state[0])], index, rows: 1, columns: len };
+            let tile =
+                Tile { values: &state[0].buffer().bytes()[bytes(&state[0])], index, rows: 1, columns: len, pitch: len };
             let (_, add) = start(op, op.state_dtypes(dtype)[0], 0);
             if len > 0 {
                 merge_arg_or_fold(op, add, buffers, &tile);
@@ -659,6 +715,7 @@ fn merge_arg_or_fold(op: ReduceOp, add: fn(&mut [Buffer], &Tile<'_>, Place), buf
                 index: &tile.index[k * 8..(k + 1) * 8],
                 rows: 1,
                 columns: 1,
+                pitch: 1,
             };
             add(buffers, &one, Place { at: k, ..place });
         }

@@ -267,6 +267,21 @@ impl Distribution {
         Ok(())
     }
 
+    /// Checks parameter number `k` alone.
+    ///
+    /// # Errors
+    ///
+    /// If there is no distribution with one of its values, whatever the other parameters are.
+    pub fn check_one(self, k: usize, param: &Param) -> Result<(), ParamError> {
+        let Some((name, condition)) = self.params().iter().copied().zip(self.conditions()).nth(k) else {
+            return Ok(());
+        };
+        match param.values().find_map(|x| condition.check(name, x).err()) {
+            Some(message) => Err(ParamError { parameter: name, message }),
+            None => Ok(()),
+        }
+    }
+
     /// What is wrong with the parameters of one element together, and the first of these.
     fn conflict(self, params: &[Param], element: usize) -> Option<(usize, &'static str)> {
         let at = |k: usize| params[k].at(element);

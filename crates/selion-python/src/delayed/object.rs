@@ -334,7 +334,7 @@ fn array_of_delayed(
     array.map(PyArray).map_err(crate::errors::to_python)
 }
 
-/// What calls made on this thread from now on are annotated with; gives what they were annotated with before.
+/// What calls made on this thread from now on are annotated with.
 #[pyfunction]
 #[pyo3(signature = (priority=0, retries=0, resources=vec![]))]
 fn set_annotations(priority: i32, retries: u32, resources: Vec<(String, f64)>) {

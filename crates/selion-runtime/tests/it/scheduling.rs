@@ -1,8 +1,12 @@
 //! What runs when, and when values go.
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::thread::ThreadId;
 
-use selion_core::{Annotations, Executor, GraphBuilder, Value, ValueId};
+use selion_core::{
+    Annotations, Body, Enclosure, Executor, GraphBuilder, Outputs, TaskContext, TaskError, Value, ValueId,
+};
 
 use crate::tools::{counting, function, function_of_many, graph_of, run, synchronous, threads};
 
@@ -37,7 +41,7 @@ fn higher_priority_runs_first() {
                 notes.lock().unwrap().push(priority);
                 Ok(Value::Unit)
             });
-            let body = builder.body_with(body, Annotations { priority, retries: 0, ..Annotations::default() });
+            let body = builder.body_with(body, Annotations { priority, ..Annotations::default() });
             wanted.push(builder.task(body, 0, &[], 8));
         }
         run(executor, builder.finish(wanted)).unwrap();
@@ -117,4 +121,58 @@ fn two_threads_work_at_once() {
         let graph = graph_of(Arc::clone(&body), |task| vec![task(0, &[], 0), task(1, &[], 0)]);
         run(&executor, graph).unwrap();
     }
+}
+
+/// Counts how often it is entered, and on which threads it is at the moment.
+#[derive(Default)]
+struct Room {
+    entered: AtomicUsize,
+    inside: Mutex<Vec<ThreadId>>,
+}
+
+static ROOM: LazyLock<Room> = LazyLock::new(Room::default);
+
+impl Room {
+    fn holds_me(&self) -> bool {
+        self.inside.lock().unwrap().contains(&std::thread::current().id())
+    }
+}
+
+impl Enclosure for Room {
+    fn within(&self, work: &mut dyn FnMut()) {
+        self.entered.fetch_add(1, Ordering::SeqCst);
+        self.inside.lock().unwrap().push(std::thread::current().id());
+        work();
+        self.inside.lock().unwrap().retain(|thread| *thread != std::thread::current().id());
+    }
+}
+
+/// Every second task wants to be in the room.
+struct InAndOut;
+
+impl Body for InAndOut {
+    fn name(&self) -> &str {
+        "in-and-out"
+    }
+
+    fn run(&self, index: usize, _: &[Value], _: &TaskContext<'_>) -> Result<Outputs, TaskError> {
+        let wanted = self.enclosure(index).is_some();
+        if ROOM.holds_me() == wanted {
+            Ok([Value::Unit].into_iter().collect())
+        } else {
+            Err("in the wrong place".into())
+        }
+    }
+
+    fn enclosure(&self, index: usize) -> Option<&'static dyn Enclosure> {
+        (index / 1000).is_multiple_of(2).then_some(&*ROOM as &dyn Enclosure)
+    }
+}
+
+#[test]
+fn tasks_share_their_enclosure_and_no_other_task_is_in_it() {
+    let graph = graph_of(Arc::new(InAndOut), |task| (0..10_000).map(|k| task(k, &[], 8)).collect());
+    run(&threads(2, u64::MAX), graph).unwrap();
+    let entered = ROOM.entered.load(Ordering::SeqCst);
+    assert!((1..5000).contains(&entered), "entered {entered} times for 5000 tasks");
 }
