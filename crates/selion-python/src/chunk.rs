@@ -116,6 +116,35 @@ pub(crate) fn from_numpy(array: &Bound<'_, PyAny>) -> PyResult<Chunk> {
     Ok(Chunk::from_parts(dtype, shape, strides, before as usize, Arc::new(buffer)))
 }
 
+/// A chunk whose elements lie one after the other in bytes that came from elsewhere: read in place if they are aligned.
+///
+/// None if there are not as many bytes as elements take.
+pub(crate) fn from_bytes(dtype: DType, shape: &[usize], bytes: bytes::Bytes) -> Option<Chunk> {
+    let len = shape.iter().try_fold(dtype.size(), |len, n| len.checked_mul(*n))?;
+    if bytes.len() != len {
+        return None;
+    }
+    if len == 0 || !(bytes.as_ptr() as usize).is_multiple_of(dtype.size().min(8)) {
+        return Some(Chunk::new(dtype, shape, Buffer::from_slice::<u8>(&bytes)));
+    }
+    // SAFETY: `Bytes` are initialised, do not move or change, and may be read from any thread; the buffer owns them.
+    let buffer = unsafe { Buffer::foreign(bytes.as_ptr(), len, Box::new(bytes)) };
+    Some(Chunk::from_parts(dtype, shape.into(), selion::core::contiguous_strides(shape), 0, Arc::new(buffer)))
+}
+
+/// The elements of a chunk, one after the other: where they lie, if they lie so.
+pub(crate) fn to_bytes(chunk: &Chunk) -> bytes::Bytes {
+    struct Elements(Chunk);
+    impl AsRef<[u8]> for Elements {
+        fn as_ref(&self) -> &[u8] {
+            let (size, chunk) = (self.0.dtype().size(), &self.0);
+            &chunk.buffer().bytes()[chunk.offset() * size..][..chunk.nbytes()]
+        }
+    }
+    let chunk = if chunk.is_contiguous() { chunk.clone() } else { chunk.to_contiguous() };
+    if chunk.is_empty() { bytes::Bytes::new() } else { bytes::Bytes::from_owner(Elements(chunk)) }
+}
+
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Block>()
 }

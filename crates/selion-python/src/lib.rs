@@ -2,6 +2,7 @@
 //!
 //! * `array`: the class `Array` and the functions that make one;
 //! * `chunk`: NumPy arrays in and out, without a copy;
+//! * `cluster`: schedulers, workers and clients;
 //! * `convert`: other arguments (dtypes, chunks, operands);
 //! * `index`: NumPy's indices; `callback`: Python functions on blocks;
 //! * `delayed`: Python functions that are called later;
@@ -17,6 +18,7 @@
 mod array;
 mod callback;
 mod chunk;
+mod cluster;
 mod convert;
 mod delayed;
 mod draw;
@@ -40,6 +42,7 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     chunk::register(m)?;
     array::register(m)?;
     callback::register(m)?;
+    cluster::register(m)?;
     delayed::register(m)?;
     index::register(m)?;
     draw::register(m)?;
