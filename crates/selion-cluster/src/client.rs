@@ -273,6 +273,11 @@ impl Client {
         self.submit(submit);
     }
 
+    /// Whether this client uses the key of a task for another call.
+    pub fn contradicts(&self, task: &Task) -> bool {
+        lock(&self.shared.state).wishes.contradicts(task)
+    }
+
     /// One handle more on a future that this client has; whether it has it.
     pub fn retain(&self, key: Key) -> bool {
         let mut state = lock(&self.shared.state);

@@ -19,6 +19,7 @@ impl Scheduler {
         if !task.wanted.contains(&client) {
             task.wanted.push(client);
         }
+        task.cancelled = false;
         match task.state {
             State::Released => self.need(ix),
             State::Memory => {
@@ -93,6 +94,12 @@ impl Scheduler {
         if self.tasks[ix].state != State::Waiting {
             return;
         }
+        if !self.unclaimed_runs.is_empty()
+            && let Some((worker, attempt)) = self.unclaimed_runs.remove(&self.tasks[ix].key)
+            && self.fleet.get(worker).is_some()
+        {
+            return self.continue_on(ix, worker, attempt);
+        }
         let mut pending = 0;
         let mut failure = None;
         for input in &self.tasks[ix].inputs {
@@ -156,8 +163,11 @@ impl Scheduler {
                     self.stop_reading(ix, &mut stack);
                 }
                 State::Assigned(worker) => {
+                    let key = self.tasks[ix].key;
+                    if std::mem::take(&mut self.tasks[ix].cancelled) {
+                        self.tell(worker, ToWorker::Interrupt(key, "it was cancelled".to_owned()));
+                    }
                     if !std::mem::replace(&mut self.tasks[ix].recalled, true) {
-                        let key = self.tasks[ix].key;
                         self.tell(worker, ToWorker::Recall(key));
                     }
                     continue; // the worker's answer decides
@@ -480,14 +490,11 @@ impl Scheduler {
             }
         }
         for ix in found.into_iter().rev() {
-            if !self.tasks.contains(ix) || self.tasks[ix].is_needed() {
-                continue;
+            if self.tasks.contains(ix) {
+                // What runs may still be read by a dependent that is on its way back.
+                self.tasks[ix].cancelled = true;
+                self.check_needed(ix);
             }
-            if let State::Assigned(worker) = self.tasks[ix].state {
-                let key = self.tasks[ix].key;
-                self.tell(worker, ToWorker::Interrupt(key, reason.to_owned()));
-            }
-            self.check_needed(ix);
         }
     }
 
@@ -527,8 +534,7 @@ impl Scheduler {
             self.dequeue(ix);
         }
         self.tasks[ix].attempt = attempt;
-        self.tasks[ix].recalled = false;
-        self.put_on(ix, worker);
+        self.count_to(ix, worker);
     }
 
     pub(crate) fn dequeue(&mut self, ix: Ix) {

@@ -310,7 +310,7 @@ impl Scheduler {
         }
     }
 
-    fn count_to(&mut self, ix: Ix, worker: WorkerId) {
+    pub(crate) fn count_to(&mut self, ix: Ix, worker: WorkerId) {
         let expected = self.expected(ix).min(u64::from(u32::MAX)) as u32;
         let task = &mut self.tasks[ix];
         task.state = State::Assigned(worker);

@@ -405,6 +405,7 @@ impl Scheduler {
             deaths: 0,
             suspect: false,
             recalled: false,
+            cancelled: false,
         };
         let ix = self.tasks.insert(record);
         for input in inputs {

@@ -88,6 +88,7 @@ class LocalCluster:
         self._lock = threading.RLock()
         self._adaptive = None
         self.workers: dict = {}
+        self._leaving: list = []
         self.status = "running"
         self.token = _selion.new_token()
         self.scheduler_address = _selion.start_scheduler(
@@ -127,18 +128,17 @@ class LocalCluster:
         if n is None or n < 0:
             raise ValueError(f"the number of workers must not be negative, got {n}")
         with self._lock:
-            self._forget_dead()
+            present = self._forget_dead()
             while len(self.workers) < n:
                 self._start_worker()
             surplus = list(self.workers)[n:]
             if surplus:
-                client = self._own_client()
-                present = {worker["name"]: worker["id"] for worker in client.info()["workers"].values()}
-                client.retire([present[name] for name in surplus if name in present])
+                self._own_client().retire([present[name] for name in surplus if name in present])
                 for name in surplus:
                     worker = self.workers.pop(name)
                     if name not in present:
                         worker.end()
+                    self._leaving.append(worker)
 
     def _own_client(self):
         if self._client is None:
@@ -147,9 +147,18 @@ class LocalCluster:
             self._client = _selion.ClusterClient(self.scheduler_address, self.token, "cluster", 10.0, 10.0, Future)
         return self._client
 
-    def _forget_dead(self) -> None:
-        for name in [name for name, worker in self.workers.items() if not worker.is_alive()]:
-            del self.workers[name]
+    def _forget_dead(self) -> dict[str, int]:
+        """Forgets workers that have ended or left; the numbers of those that are there, by name."""
+        self._leaving = [worker for worker in self._leaving if worker.is_alive()]
+        if not self.workers:
+            return {}
+        present = {worker["name"]: worker["id"] for worker in self._own_client().info()["workers"].values()}
+        for name, worker in list(self.workers.items()):
+            if name in present:
+                worker.has_joined = True
+            elif worker.has_joined or not worker.is_alive():
+                self._leaving.append(self.workers.pop(name))
+        return present
 
     def _restart(self) -> None:
         with self._lock:
@@ -216,9 +225,10 @@ class LocalCluster:
                 self._own_client().shutdown()
             if self._client is not None:
                 self._client.close()
-            for worker in self.workers.values():
+            for worker in [*self.workers.values(), *self._leaving]:
                 worker.end()
             self.workers.clear()
+            self._leaving.clear()
 
     def __enter__(self) -> LocalCluster:
         return self
@@ -252,6 +262,7 @@ class _Process:
         self._process.stdin.write(json.dumps(options).encode() + b"\n")
         self._process.stdin.flush()
         self.pid = self._process.pid
+        self.has_joined = False
 
     def is_alive(self) -> bool:
         return self._process.poll() is None
@@ -283,6 +294,7 @@ class _Threads:
             5.0,
         )
         self.pid = os.getpid()
+        self.has_joined = False
         _set_worker(
             Worker(self._native.address, options["name"], options["nthreads"], options["scheduler"], options["token"])
         )
