@@ -348,7 +348,8 @@ def test_cancel(client):
 
 def test_two_clients(cluster, client):
     with Client(cluster, set_as_default=False) as other:
-        slow = client.submit(sleep_then, 0.3, "value", key="shared")
+        slow = client.submit(sleep_then, 0.5, "value", key="shared")
+        until(lambda: any("shared" in keys for keys in client.processing().values()))
         theirs = other.get_future("shared")
         client.cancel(slow)
         assert theirs.result(timeout=5) == "value"

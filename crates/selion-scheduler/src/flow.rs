@@ -289,10 +289,12 @@ impl Scheduler {
         value: Option<Bytes>,
     ) {
         let Some(ix) = self.assigned_here(worker, key, attempt) else {
-            if self.tasks.find(key).is_none() && self.unclaimed_runs.remove(&key).is_some() {
-                self.unclaimed.entry(key).or_default().push((worker, nbytes));
-            } else {
-                self.tell(worker, ToWorker::Drop(vec![key]));
+            match self.tasks.find(key) {
+                None if self.unclaimed_runs.remove(&key).is_some() => {
+                    self.unclaimed.entry(key).or_default().push((worker, nbytes));
+                }
+                Some(ix) if self.tasks[ix].holders.contains(&worker) => {} // it was told before
+                _ => self.tell(worker, ToWorker::Drop(vec![key])),
             }
             return;
         };

@@ -45,6 +45,9 @@ impl Scheduler {
 
     /// Sends out what can be sent out.
     pub(crate) fn settle(&mut self) {
+        if self.now < self.held_until {
+            return;
+        }
         while let Some(worker) = self.hungry.pop() {
             self.feed(worker);
         }
@@ -381,7 +384,8 @@ impl Scheduler {
 
     /// Sends a task that has just begun to wait ahead of its inputs, if that may be.
     pub(crate) fn send_after_inputs(&mut self, ix: Ix) {
-        if let Some(worker) = self.goes_ahead(ix)
+        if self.now >= self.held_until
+            && let Some(worker) = self.goes_ahead(ix)
             && self.fleet.is_open(worker)
         {
             self.put_on(ix, worker);

@@ -21,6 +21,9 @@ pub(crate) const SHORTEST: u64 = 20;
 /// What a task is taken to run for before one of its kind has run. Microseconds.
 pub(crate) const UNKNOWN: u64 = 10_000;
 
+/// How long nothing is sent out after a client came back from another scheduler: workers come back meanwhile.
+const RETURN: Micros = 600_000;
+
 /// What may be set.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -94,7 +97,7 @@ pub(crate) struct Blob {
 ///     group: 0, rules: 0, place: 0, wanted: true,
 /// };
 /// let submit = Submit {
-///     blobs: vec![(BlobId(9), "inc".into())], groups: vec!["inc".into()], rules: vec![], tasks: vec![task],
+///     blobs: vec![(BlobId(9), "inc".into())], groups: vec!["inc".into()], tasks: vec![task], ..Submit::default()
 /// };
 /// scheduler.from_client(ClientId(0), FromClient::Submit(submit));
 /// let actions = scheduler.actions();
@@ -122,6 +125,7 @@ pub struct Scheduler {
     pub(crate) unclaimed_runs: Map<Key, (WorkerId, u32)>,
     pub(crate) unclaimed_since: Micros,
     pub(crate) retiring: Vec<WorkerId>,
+    pub(crate) held_until: Micros,
     generation: u32,
     to_workers: Map<WorkerId, Vec<ToWorker>>,
     to_clients: Map<ClientId, Vec<ToClient>>,
@@ -152,6 +156,7 @@ impl Scheduler {
             unclaimed_runs: Map::default(),
             unclaimed_since: 0,
             retiring: Vec::new(),
+            held_until: 0,
             generation: 0,
             to_workers: Map::default(),
             to_clients: Map::default(),
@@ -312,7 +317,10 @@ impl Scheduler {
     }
 
     fn submit(&mut self, client: ClientId, submit: Submit) {
-        let Submit { blobs, groups, rules, tasks } = submit;
+        let Submit { blobs, groups, rules, tasks, again } = submit;
+        if again {
+            self.held_until = self.now + RETURN;
+        }
         self.generation = self.generation.wrapping_add(1);
         for (id, bytes) in blobs {
             self.blob_ids.entry(id).or_insert_with(|| {
@@ -765,6 +773,9 @@ impl Scheduler {
             let load: u64 = worker.assigned.iter().map(|ix| u64::from(self.tasks[*ix].expected)).sum();
             assert_eq!(worker.load, load);
             assert!(worker.holds.iter().all(|ix| self.tasks.contains(*ix)));
+        }
+        if self.now < self.held_until {
+            return;
         }
         let idle = self.fleet.open().find(|id| self.fleet.get(*id).is_some_and(|worker| worker.assigned.is_empty()));
         assert!(idle.is_none() || self.classes[0].queue.is_empty(), "a worker idles beside work");

@@ -112,7 +112,7 @@ impl Wishes {
 
     /// All of it, for a scheduler that knows nothing.
     pub fn again(&self) -> Submit {
-        let mut submit = Submit::default();
+        let mut submit = Submit { again: true, ..Submit::default() };
         submit.blobs = self.blobs.iter().map(|(id, (bytes, _))| (*id, bytes.clone())).collect();
         let mut groups: std::collections::HashMap<Arc<str>, u32> = std::collections::HashMap::new();
         // Inputs first: a walk along them, by a list.

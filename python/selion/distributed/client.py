@@ -610,7 +610,11 @@ class Client:
 
     def retire_workers(self, workers=None, close_workers: bool = True, **kwargs) -> None:
         """Ends workers; the values that only they hold go to others first."""
-        self._native.retire([number for number, _ in self._places(workers)])
+        places = self._places(workers)
+        self._native.retire([number for number, _ in places])
+        if hasattr(self.cluster, "_leave"):
+            info = self._native.info()["workers"]
+            self.cluster._leave([info[address]["name"] for _, address in places if address in info])
 
     def replicate(self, futures, n: int | None = None, workers=None, branching_factor: int = 2, **kwargs) -> None:
         """Has so many workers (all, without ``n``) hold the values of futures."""

@@ -160,6 +160,11 @@ class LocalCluster:
                 self._leaving.append(self.workers.pop(name))
         return present
 
+    def _leave(self, names: list[str]) -> None:
+        """Workers that have been told to leave."""
+        with self._lock:
+            self._leaving += [self.workers.pop(name) for name in names if name in self.workers]
+
     def _restart(self) -> None:
         with self._lock:
             count = len(self.workers)
@@ -265,16 +270,22 @@ class _Process:
         self.has_joined = False
 
     def is_alive(self) -> bool:
-        return self._process.poll() is None
+        alive = self._process.poll() is None
+        if not alive:
+            self._close_stdin()
+        return alive
 
     def end(self) -> None:
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+        self._close_stdin()
         try:
             self._process.wait(2)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _close_stdin(self) -> None:
+        with contextlib.suppress(OSError):  # it may have ended before it has read its options
+            self._process.stdin.close()
 
 
 class _Threads:

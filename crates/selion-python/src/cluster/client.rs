@@ -247,6 +247,7 @@ impl ClusterClient {
             groups: vec![Arc::clone(&function.name)],
             rules: rules.into_iter().collect(),
             tasks,
+            again: false,
         });
         let handles = futures.into_iter().map(|(key, name, _)| self.handle(py, key, name));
         PyList::new(py, handles.collect::<PyResult<Vec<_>>>()?)
@@ -363,7 +364,7 @@ impl ClusterClient {
     /// Failed tasks run again.
     fn retry(&self, futures: &Bound<'_, PyList>) -> PyResult<()> {
         let keys = keys_of(futures)?;
-        self.client.say(FromClient::Retry(keys));
+        self.client.retry(keys);
         Ok(())
     }
 
