@@ -2,6 +2,7 @@
 
 import _thread
 import operator
+import os
 import subprocess
 import sys
 import threading
@@ -202,6 +203,76 @@ def test_from_delayed_checks_what_comes():
         da.from_delayed(delayed(np.ones)(3), (4,), dtype=float).compute()
     unknown = da.from_delayed(delayed(np.ones)(3), (np.nan,), dtype=float)
     assert unknown.compute_chunk_sizes().shape == (3,)
+
+
+def touch(path, *after):
+    open(path, "x").close()
+    return path
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("persisted", [False, True])
+def test_the_first_error_cancels_the_rest(scheduler, persisted, tmp_path):
+    def fails(x):
+        raise LookupError(f"no {x}")
+
+    failing = delayed(fails)(3, dask_key_name="failing")
+    after = delayed(touch)(str(tmp_path / "after"), failing)
+    slow = [delayed(lambda k: time.sleep(0.02) or touch(k))(str(tmp_path / str(k))) for k in range(500)]
+    lazy = selion.persist(after, *slow, scheduler=scheduler) if persisted else [after, *slow]
+    for _ in range(2 if persisted else 1):
+        with pytest.raises(LookupError, match="no 3") as caught:
+            selion.compute(*lazy, scheduler=scheduler)
+        assert caught.value.__notes__[-1] == "in task failing"
+    assert not (tmp_path / "after").exists()
+    assert len(list(tmp_path.iterdir())) < 400
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_retries_on_every_scheduler(scheduler, tmp_path):
+    def flaky(folder):
+        tries = len(os.listdir(folder))
+        touch(f"{folder}/{tries}")
+        if tries < 2:
+            raise OSError("not yet")
+        return tries
+
+    with selion.annotate(retries=1):
+        too_few = delayed(flaky)(str(tmp_path))
+    with pytest.raises(OSError, match="not yet"):
+        too_few.compute(scheduler=scheduler)
+    assert len(os.listdir(tmp_path)) == 2
+    assert delayed(flaky)(str(tmp_path)).compute(scheduler=scheduler) == 2
+
+
+WORK = {
+    "asleep": "[delayed(time.sleep)(20) for _ in range(5)]",
+    "many": "[delayed(time.sleep)(0.05) for _ in range(1000)]",
+    "native": "(da.random.default_rng(0).normal(size=(200_000, 200_000), chunks=500) ** 2).mean()",
+    "blocks": "da.ones(1000, chunks=1).map_blocks(lambda block: time.sleep(0.05) or block, dtype=float)",
+    "persisted": "selion.persist(delayed(time.sleep)(20))",
+}
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("work", WORK)
+def test_an_interrupt_is_prompt(scheduler, work):
+    program = f"""if True:
+        import os, signal, threading, time, selion, selion.array as da
+        from selion import delayed
+        work = {WORK[work]}
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        start = time.monotonic()
+        try:
+            selion.compute(work, scheduler="{scheduler}")
+        except KeyboardInterrupt:
+            print(time.monotonic() - start, selion.compute(da.ones(5, chunks=2).sum())[0], flush=True)
+            os._exit(0)
+    """
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    seconds, still_works = map(float, run.stdout.split())
+    assert seconds < 5
+    assert still_works == 5
 
 
 @pytest.mark.parametrize("scheduler", ["threads", "synchronous"])
