@@ -154,6 +154,18 @@ def test_attributes_items_methods_and_operators():
         len(x)
 
 
+def test_decorators_with_arguments():
+    @delayed(pure=True, nout=2)
+    def parts(x):
+        return divmod(x, 5)
+
+    assert parts(17).key == parts(17).key
+    assert [part.compute() for part in parts(17)] == [3, 2]
+    inner = delayed(inc)(1)
+    assert delayed(traverse=False)([inner]).compute()[0] is inner
+    assert (2 - delayed(5)).compute(scheduler="processes") == -3
+
+
 def test_nout():
     low, high = delayed(divmod, nout=2)(17, 5)
     assert selion.compute(low, high) == (3, 2)
