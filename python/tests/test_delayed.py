@@ -321,6 +321,19 @@ def test_retries():
     assert selion.get_annotations() == {}
 
 
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_what_is_no_exception_is_not_tried_again(scheduler, tmp_path):
+    def leaves(folder):
+        touch(f"{folder}/{len(os.listdir(folder))}")
+        raise KeyboardInterrupt
+
+    with selion.annotate(retries=2):
+        leaving = [delayed(leaves)(str(tmp_path))] + [delayed(inc)(k) for k in range(5)]
+    with pytest.raises(KeyboardInterrupt):
+        selion.compute(leaving, scheduler=scheduler)
+    assert len(os.listdir(tmp_path)) == 1
+
+
 def test_priorities():
     order = []
     with selion.annotate(priority=-1):

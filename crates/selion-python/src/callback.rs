@@ -16,7 +16,7 @@ use crate::array::PyArray;
 use crate::chunk::{from_numpy, to_numpy_readonly};
 use crate::convert::{self, numpy_dtype};
 use crate::delayed::GIL;
-use crate::errors::{raised, to_python};
+use crate::errors::{raised_by_user, to_python};
 use crate::processes::Processes;
 
 /// What a function gives.
@@ -126,7 +126,8 @@ impl BlockFunction for Shared {
     }
 
     fn call(&self, info: &BlockInfo, inputs: &[Value], context: &TaskContext<'_>) -> Result<Value, TaskError> {
-        Python::attach(|py| self.0.get().call_in_python(py, info, inputs, context)).map_err(raised)
+        Python::attach(|py| self.0.get().call_in_python(py, info, inputs, context))
+            .map_err(|error| raised_by_user(error, context))
     }
 
     fn enclosure(&self) -> Option<&'static dyn Enclosure> {
