@@ -86,9 +86,9 @@ def compute(*args, traverse: bool = True, optimize_graph: bool = True, scheduler
     traverse : bool
         Whether to look into containers.
     scheduler : {"threads", "processes", "synchronous"}, optional
-        Who runs the tasks; the setting ``scheduler`` by default. With ``"processes"`` the functions of delayed calls
-        are called in other processes, as many at once as there are threads: for functions that hold the GIL. They and
-        what they are given are pickled; arrays go through shared memory.
+        Who runs the tasks; the setting ``scheduler`` by default. With ``"processes"`` your functions, of delayed calls,
+        bags and blocks of arrays, are called in other processes, as many at once as there are threads: for functions
+        that hold the GIL. They and what they are given are pickled; arrays go through shared memory.
     num_workers : int, optional
         Threads to use; one per core by default.
 

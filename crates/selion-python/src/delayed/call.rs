@@ -11,7 +11,7 @@ use smallvec::{SmallVec, smallvec};
 use super::args::{Arg, take_apart};
 use crate::chunk::{from_numpy, to_numpy_readonly};
 use crate::convert::numpy_dtype;
-use crate::errors::raised;
+use crate::errors::{raised, raised_by_user};
 use crate::processes::Processes;
 
 /// What a Python object takes that does not say its size.
@@ -199,7 +199,7 @@ impl Call for PyCall {
     }
 
     fn run(&self, inputs: &[Value], context: &TaskContext<'_>) -> Result<Value, TaskError> {
-        Python::attach(|py| self.run_in_python(py, inputs, context)).map_err(raised)
+        Python::attach(|py| self.run_in_python(py, inputs, context)).map_err(|error| raised_by_user(error, context))
     }
 
     fn key(&self) -> Option<&str> {
