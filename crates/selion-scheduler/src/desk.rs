@@ -403,6 +403,18 @@ impl<V: Clone> Desk<V> {
         std::mem::take(&mut self.outbox)
     }
 
+    /// Says something to the scheduler that the desk has no part in.
+    pub fn say(&mut self, message: FromWorker) {
+        self.outbox.push(message);
+    }
+
+    /// Another form of a value that is here.
+    pub fn replace(&mut self, key: Key, value: V) {
+        if let Some(held) = self.values.get_mut(&key) {
+            held.value = value;
+        }
+    }
+
     /// Whether anything is to be said.
     pub fn has_outbox(&self) -> bool {
         !self.outbox.is_empty()

@@ -27,6 +27,8 @@ pub(crate) struct Worker {
     pub(crate) status: Status,
     pub(crate) last_seen: Micros,
     pub(crate) assigned: Set<Ix>,
+    /// Those of the assigned tasks that wait for something else and take no thread.
+    pub(crate) seceded: Set<Ix>,
     /// How many of the assigned tasks have which urgency.
     pub(crate) urgencies: BTreeMap<i32, u32>,
     /// Microseconds of the assigned tasks.
@@ -58,6 +60,7 @@ impl Worker {
             status: Status::default(),
             last_seen: now,
             assigned: Set::default(),
+            seceded: Set::default(),
             urgencies: BTreeMap::new(),
             load: 0,
             near: BTreeSet::new(),
@@ -83,7 +86,7 @@ impl Worker {
 
     /// Whether it takes one more of whatever comes.
     pub(crate) fn is_open(&self) -> bool {
-        let count = self.assigned.len();
+        let count = self.assigned.len() - self.seceded.len();
         self.takes_tasks()
             && self.isolates.is_none()
             && count < AT_HAND_MAX

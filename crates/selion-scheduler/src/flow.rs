@@ -419,6 +419,21 @@ impl Scheduler {
         if self.tasks[ix].is_needed() { self.await_inputs(ix) } else { self.check_needed(ix) }
     }
 
+    /// A running task takes no thread of its worker's meanwhile, or takes one again.
+    pub(crate) fn seceded(&mut self, worker: WorkerId, key: Key, attempt: u32, seceded: bool) {
+        let Some(ix) = self.assigned_here(worker, key, attempt) else { return };
+        let expected = u64::from(self.tasks[ix].expected);
+        let Some(record) = self.fleet.get_mut(worker) else { return };
+        if seceded && record.seceded.insert(ix) {
+            self.tasks[ix].expected = 0;
+            record.load -= expected;
+        } else if !seceded {
+            record.seceded.remove(&ix);
+        }
+        self.fleet.relist(worker);
+        self.hungry.push(worker);
+    }
+
     /// A worker could not get an input of a task, and gives the task back.
     pub(crate) fn lacking(&mut self, worker: WorkerId, key: Key, attempt: u32, input: Key, from: &[WorkerId]) {
         if let Some(input) = self.tasks.find(input) {

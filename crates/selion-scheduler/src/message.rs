@@ -266,6 +266,8 @@ pub enum FromWorker {
         /// The workers that did not give it.
         from: Vec<WorkerId>,
     },
+    /// The task of a key, and attempt, waits for something else and needs no thread meanwhile; or does again.
+    Seceded(Key, u32, bool),
     /// A copy has arrived.
     Acquired(Key),
     /// A copy that was asked for could not be had.

@@ -336,6 +336,7 @@ impl Scheduler {
             && record.assigned.remove(&ix)
         {
             record.load -= expected;
+            record.seceded.remove(&ix);
             if let Some(count) = record.urgencies.get_mut(&urgency) {
                 *count -= 1;
                 if *count == 0 {

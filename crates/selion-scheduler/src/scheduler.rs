@@ -294,6 +294,7 @@ impl Scheduler {
             FromWorker::Failed { key, attempt, failure, .. } => self.failed(worker, key, attempt, failure),
             FromWorker::Recalled(key, attempt, given_back) => self.given_back(worker, key, attempt, given_back),
             FromWorker::Lacking { key, attempt, input, from } => self.lacking(worker, key, attempt, input, &from),
+            FromWorker::Seceded(key, attempt, seceded) => self.seceded(worker, key, attempt, seceded),
             FromWorker::Acquired(key) => match self.tasks.find(key) {
                 Some(ix) if self.tasks[ix].is_there() => self.add_holder(ix, worker),
                 Some(ix) if self.tasks[ix].state == State::Assigned(worker) => {} // it will say that it is done

@@ -1,0 +1,18 @@
+//! Connections between selion's processes: addresses, secrets, frames, and the handshake that keeps strangers out.
+//!
+//! * [`Address`] is `tcp://host:port`;
+//! * [`Token`] is what both ends must know; it is never printed;
+//! * [`accept`] and [`connect`] prove to each other that they know it, before anything else is said;
+//! * [`Frame`] is a header and buffers, written and read whole, within limits.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod frame;
+mod handshake;
+mod token;
+
+pub use address::{Address, AddressError};
+pub use frame::{Frame, Limits, read_frame, write_frame};
+pub use handshake::{HandshakeError, PROTOCOL, Role, accept, connect};
+pub use token::{Token, TokenError};
