@@ -13,8 +13,8 @@ use crate::{ClientId, Key, Priority, WorkerId};
 impl Scheduler {
     /// A client wants a task's value, from now on.
     pub(crate) fn want(&mut self, ix: Ix, client: ClientId) {
-        let Some(wishes) = self.clients.get_mut(&client) else { return };
-        wishes.insert(ix);
+        let Some(record) = self.clients.get_mut(&client) else { return };
+        record.wishes.insert(ix);
         let task = &mut self.tasks[ix];
         if !task.wanted.contains(&client) {
             task.wanted.push(client);
@@ -37,8 +37,8 @@ impl Scheduler {
 
     pub(crate) fn unwant(&mut self, ix: Ix, client: ClientId) {
         unlink(&mut self.tasks[ix].wanted, &client);
-        if let Some(wishes) = self.clients.get_mut(&client) {
-            wishes.remove(&ix);
+        if let Some(record) = self.clients.get_mut(&client) {
+            record.wishes.remove(&ix);
         }
     }
 
@@ -64,14 +64,15 @@ impl Scheduler {
         let mut stack: SmallVec<[Ix; 8]> = SmallVec::from_slice(&[ix]);
         let mut waiting: SmallVec<[Ix; 8]> = SmallVec::new();
         while let Some(ix) = stack.pop() {
-            if self.tasks[ix].state != State::Released {
+            // What failed meanwhile may have let go of this again.
+            if !self.tasks.contains(ix) || self.tasks[ix].state != State::Released || !self.tasks[ix].is_needed() {
                 continue;
             }
             if self.tasks[ix].blob == NO_BLOB {
                 self.data_lost(ix);
                 continue;
             }
-            self.tasks[ix].state = State::Waiting;
+            self.tasks.set_state(ix, State::Waiting);
             let urgency = self.tasks[ix].priority.urgency;
             for input in self.tasks[ix].inputs.clone() {
                 self.tasks[input].readers += 1;
@@ -90,7 +91,7 @@ impl Scheduler {
 
     /// A waiting task whose readers are counted: finds out what it waits for.
     pub(crate) fn await_inputs(&mut self, ix: Ix) {
-        if self.tasks[ix].state != State::Waiting {
+        if !self.tasks.contains(ix) || self.tasks[ix].state != State::Waiting {
             return;
         }
         let mut pending = 0;
@@ -147,12 +148,12 @@ impl Scheduler {
             }
             match self.tasks[ix].state {
                 State::Waiting => {
-                    self.tasks[ix].state = State::Released;
+                    self.tasks.set_state(ix, State::Released);
                     self.stop_reading(ix, &mut stack);
                 }
                 State::Ready(_) => {
                     self.dequeue(ix);
-                    self.tasks[ix].state = State::Released;
+                    self.tasks.set_state(ix, State::Released);
                     self.stop_reading(ix, &mut stack);
                 }
                 State::Assigned(worker) => {
@@ -184,8 +185,8 @@ impl Scheduler {
 
     /// The value of a task in memory goes; its recipe stays.
     fn discard(&mut self, ix: Ix) {
+        self.tasks.set_state(ix, State::Released);
         let task = &mut self.tasks[ix];
-        task.state = State::Released;
         task.value = None;
         let (key, nbytes, holders) = (task.key, task.nbytes, std::mem::take(&mut task.holders));
         for worker in holders {
@@ -194,10 +195,11 @@ impl Scheduler {
         }
     }
 
-    fn not_held(&mut self, ix: Ix, worker: WorkerId, nbytes: u64) {
+    pub(crate) fn not_held(&mut self, ix: Ix, worker: WorkerId, nbytes: u64) {
         if let Some(worker) = self.fleet.get_mut(worker)
             && worker.holds.remove(&ix)
         {
+            worker.leaving.remove(&ix);
             worker.held_bytes -= nbytes.min(worker.held_bytes);
         }
     }
@@ -222,6 +224,7 @@ impl Scheduler {
         {
             record.held_bytes += nbytes;
             self.tasks[ix].holders.push(worker);
+            self.review_leaving(ix);
         }
     }
 
@@ -242,7 +245,7 @@ impl Scheduler {
                 if self.tasks[ix].reads() {
                     self.stop_reading(ix, &mut unneeded);
                 }
-                self.tasks[ix].state = State::Memory;
+                self.tasks.set_state(ix, State::Memory);
                 self.add_holder(ix, worker);
                 self.arrived(ix);
                 for ix in unneeded {
@@ -293,8 +296,8 @@ impl Scheduler {
             group.micros = Some(group.micros.map_or(micros, |before| (before + micros) / 2));
             group.done += 1;
         }
+        self.tasks.set_state(ix, State::Memory);
         let task = &mut self.tasks[ix];
-        task.state = State::Memory;
         task.nbytes = nbytes;
         task.value = value;
         task.suspect = false;
@@ -328,10 +331,10 @@ impl Scheduler {
         }
         if failure.kind == FailureKind::Raised && self.tasks[ix].retries_left > 0 {
             self.tasks[ix].retries_left -= 1;
-            self.tasks[ix].state = State::Waiting;
+            self.tasks.set_state(ix, State::Waiting);
             return self.await_inputs(ix);
         }
-        self.tasks[ix].state = State::Waiting;
+        self.tasks.set_state(ix, State::Waiting);
         self.fail(ix, failure);
     }
 
@@ -343,7 +346,7 @@ impl Scheduler {
             for reader in self.tasks[ix].dependents.clone() {
                 if self.tasks[reader].state == State::Assigned(worker) {
                     self.unassign(reader, worker);
-                    self.tasks[reader].state = State::Waiting;
+                    self.tasks.set_state(reader, State::Waiting);
                     self.tasks[reader].pending = u32::MAX; // until all that change have changed
                     stack.push(reader);
                     pulled.push(reader);
@@ -361,7 +364,7 @@ impl Scheduler {
 
     /// A task that is on no worker any more, and that nobody needs.
     fn withdraw(&mut self, ix: Ix) {
-        self.tasks[ix].state = State::Waiting;
+        self.tasks.set_state(ix, State::Waiting);
         self.check_needed(ix);
     }
 
@@ -381,8 +384,8 @@ impl Scheduler {
                 State::Released | State::Memory | State::Failed => continue,
             }
             self.stop_reading(ix, &mut unneeded);
+            self.tasks.set_state(ix, State::Failed);
             let task = &mut self.tasks[ix];
-            task.state = State::Failed;
             task.failure = Some(Arc::clone(&failure));
             let key = task.key;
             stack.extend(task.dependents.iter().copied());
@@ -399,7 +402,7 @@ impl Scheduler {
         let origin = self.tasks[ix].key;
         let message = "data that was scattered is lost: the worker that held it is gone".to_owned();
         let failure = Arc::new(Failure { kind: FailureKind::Cancelled, origin, message, exception: Bytes::new() });
-        self.tasks[ix].state = State::Waiting;
+        self.tasks.set_state(ix, State::Waiting);
         self.fail(ix, failure);
     }
 
@@ -407,6 +410,11 @@ impl Scheduler {
     pub(crate) fn given_back(&mut self, worker: WorkerId, key: Key, attempt: u32, given_back: bool) {
         let Some(ix) = self.assigned_here(worker, key, attempt) else { return };
         self.tasks[ix].recalled = false;
+        if let Some(record) = self.fleet.get_mut(worker)
+            && record.asked.remove(&ix)
+        {
+            self.fleet.relist(worker);
+        }
         if !given_back {
             if !self.tasks[ix].is_needed() {
                 self.tasks[ix].recalled = true; // it runs to its end, for nobody
@@ -415,7 +423,7 @@ impl Scheduler {
         }
         self.unassign(ix, worker);
         self.pull_back(ix, worker);
-        self.tasks[ix].state = State::Waiting;
+        self.tasks.set_state(ix, State::Waiting);
         if self.tasks[ix].is_needed() { self.await_inputs(ix) } else { self.check_needed(ix) }
     }
 
@@ -423,12 +431,18 @@ impl Scheduler {
     pub(crate) fn seceded(&mut self, worker: WorkerId, key: Key, attempt: u32, seceded: bool) {
         let Some(ix) = self.assigned_here(worker, key, attempt) else { return };
         let expected = u64::from(self.tasks[ix].expected);
+        let again = self.expected(ix).min(u64::from(u32::MAX));
         let Some(record) = self.fleet.get_mut(worker) else { return };
         if seceded && record.seceded.insert(ix) {
             self.tasks[ix].expected = 0;
             record.load -= expected;
-        } else if !seceded {
-            record.seceded.remove(&ix);
+            if record.isolates.is_some() {
+                // It may wait for tasks that only this worker could run.
+                self.fleet.isolate(worker, None);
+            }
+        } else if !seceded && record.seceded.remove(&ix) {
+            record.load += again;
+            self.tasks[ix].expected = again as u32;
         }
         self.fleet.relist(worker);
         self.hungry.push(worker);
@@ -447,7 +461,7 @@ impl Scheduler {
         }
         let Some(ix) = self.assigned_here(worker, key, attempt) else { return };
         self.unassign(ix, worker);
-        self.tasks[ix].state = State::Waiting;
+        self.tasks.set_state(ix, State::Waiting);
         if self.tasks[ix].is_needed() { self.await_inputs(ix) } else { self.check_needed(ix) }
     }
 
@@ -506,8 +520,8 @@ impl Scheduler {
             }
         }
         for ix in &failed {
+            self.tasks.set_state(*ix, State::Released);
             let task = &mut self.tasks[*ix];
-            task.state = State::Released;
             task.failure = None;
             task.deaths = 0;
             task.retries_left = task.rules.as_ref().map_or(0, |rules| rules.retries.min(u32::from(u16::MAX)) as u16);
@@ -539,7 +553,13 @@ impl Scheduler {
                 self.classes[class as usize].queue.remove(&(priority, ix));
             }
             Queue::Suspects => {
-                self.suspects.remove(&(priority, ix));
+                let class = self.tasks[ix].class;
+                if let Some(queue) = self.suspects.get_mut(&class) {
+                    queue.remove(&(priority, ix));
+                    if queue.is_empty() {
+                        self.suspects.remove(&class);
+                    }
+                }
             }
             Queue::Near(worker) => {
                 if let Some(record) = self.fleet.get_mut(worker) {
@@ -548,22 +568,27 @@ impl Scheduler {
                 }
             }
         }
-        self.tasks[ix].state = State::Waiting;
+        self.tasks.set_state(ix, State::Waiting);
     }
 
     pub(crate) fn enqueue(&mut self, ix: Ix) {
         let queue = self.queue_of(ix);
         let expected = self.expected(ix).min(u64::from(u32::MAX)) as u32;
+        self.tasks.set_state(ix, State::Ready(queue));
         let task = &mut self.tasks[ix];
-        task.state = State::Ready(queue);
         task.expected = expected;
         let entry = (task.priority, ix);
         match queue {
             Queue::Class(class) => {
-                self.classes[class as usize].queue.insert(entry);
+                let record = &mut self.classes[class as usize];
+                record.queue.insert(entry);
+                if class != 0 && !std::mem::replace(&mut record.stirred, true) {
+                    self.stirred.push(class);
+                }
             }
             Queue::Suspects => {
-                self.suspects.insert(entry);
+                let class = task.class;
+                self.suspects.entry(class).or_default().insert(entry);
             }
             Queue::Near(worker) => {
                 if let Some(record) = self.fleet.get_mut(worker) {
