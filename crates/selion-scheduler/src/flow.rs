@@ -410,12 +410,12 @@ impl Scheduler {
     pub(crate) fn given_back(&mut self, worker: WorkerId, key: Key, attempt: u32, given_back: bool) {
         let Some(ix) = self.assigned_here(worker, key, attempt) else { return };
         self.tasks[ix].recalled = false;
-        if let Some(record) = self.fleet.get_mut(worker)
-            && record.asked.remove(&ix)
-        {
+        let for_others = self.fleet.get_mut(worker).is_some_and(|record| record.asked.remove(&ix));
+        if for_others {
             self.fleet.relist(worker);
         }
         if !given_back {
+            self.tasks[ix].begun = true;
             if !self.tasks[ix].is_needed() {
                 self.tasks[ix].recalled = true; // it runs to its end, for nobody
             }
@@ -424,7 +424,16 @@ impl Scheduler {
         self.unassign(ix, worker);
         self.pull_back(ix, worker);
         self.tasks.set_state(ix, State::Waiting);
-        if self.tasks[ix].is_needed() { self.await_inputs(ix) } else { self.check_needed(ix) }
+        if !self.tasks[ix].is_needed() {
+            return self.check_needed(ix);
+        }
+        // It was asked back for somebody who has nothing, not to be sent to where it was.
+        let ready = self.tasks[ix].inputs.iter().all(|input| self.tasks[*input].is_there());
+        if for_others && ready && self.fleet.idle(0).is_some() {
+            self.enqueue_in(ix, Queue::Class(0));
+        } else {
+            self.await_inputs(ix);
+        }
     }
 
     /// A running task takes no thread of its worker's meanwhile, or takes one again.
@@ -433,6 +442,7 @@ impl Scheduler {
         let expected = u64::from(self.tasks[ix].expected);
         let again = self.expected(ix).min(u64::from(u32::MAX));
         let Some(record) = self.fleet.get_mut(worker) else { return };
+        self.tasks[ix].begun = true;
         if seceded && record.seceded.insert(ix) {
             self.tasks[ix].expected = 0;
             record.load -= expected;
@@ -543,6 +553,7 @@ impl Scheduler {
         self.tasks[ix].attempt = attempt;
         self.tasks[ix].recalled = false;
         self.put_on(ix, worker);
+        self.tasks[ix].begun = true;
     }
 
     pub(crate) fn dequeue(&mut self, ix: Ix) {
@@ -572,7 +583,10 @@ impl Scheduler {
     }
 
     pub(crate) fn enqueue(&mut self, ix: Ix) {
-        let queue = self.queue_of(ix);
+        self.enqueue_in(ix, self.queue_of(ix));
+    }
+
+    fn enqueue_in(&mut self, ix: Ix, queue: Queue) {
         let expected = self.expected(ix).min(u64::from(u32::MAX)) as u32;
         self.tasks.set_state(ix, State::Ready(queue));
         let task = &mut self.tasks[ix];

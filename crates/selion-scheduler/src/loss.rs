@@ -222,7 +222,7 @@ impl Scheduler {
     pub(crate) fn recall_all(&mut self, id: WorkerId) {
         let Some(worker) = self.fleet.get(id) else { return };
         for ix in worker.assigned.iter().rev().map(|(_, ix)| *ix).collect::<Vec<_>>() {
-            if !std::mem::replace(&mut self.tasks[ix].recalled, true) {
+            if !self.tasks[ix].begun && !std::mem::replace(&mut self.tasks[ix].recalled, true) {
                 let key = self.tasks[ix].key;
                 self.tell(id, ToWorker::Recall(key));
             }

@@ -174,14 +174,15 @@ impl Scheduler {
         /// Workers asked at once: their answers are the occasion to ask more.
         const ASKED: usize = 4;
         for _ in 0..ASKED {
-            if self.fleet.idle(0).is_none() {
-                return;
-            }
+            let Some(idle) = self.fleet.idle(0) else { return };
             let Some((wait, victim)) = self.fleet.busiest() else { return };
             let Some(worker) = self.fleet.get(victim).filter(|_| wait >= RECALL_COST) else { return };
             let count = (worker.active() - worker.info.nthreads as usize).div_ceil(2);
             let last = worker.assigned.iter().rev().map(|(_, ix)| *ix).take(count.max(INPUTS_LOOKED_AT));
-            let asked: Vec<Ix> = last.filter(|ix| self.may_go_back(*ix, victim)).take(count).collect();
+            let asked: Vec<Ix> = last
+                .filter(|ix| self.may_go_back(*ix, victim) && self.moving_micros(*ix, idle) < wait)
+                .take(count)
+                .collect();
             for ix in &asked {
                 self.tasks[*ix].recalled = true;
                 let key = self.tasks[*ix].key;
@@ -202,7 +203,7 @@ impl Scheduler {
             || task.dependents.iter().any(|reader| self.tasks[*reader].state == State::Assigned(worker));
         let waits_there =
             || task.inputs.iter().take(INPUTS_LOOKED_AT).any(|input| self.tasks[*input].state != State::Memory);
-        task.class == 0 && !task.recalled && !is_read_there && !task.is_pinned() && !waits_there()
+        task.class == 0 && !task.recalled && !task.begun && !is_read_there && !task.is_pinned() && !waits_there()
     }
 
     /// Suspects run alone: a worker is emptied, and then gets one.
@@ -333,6 +334,7 @@ impl Scheduler {
         self.tasks.set_state(ix, State::Assigned(worker));
         let task = &mut self.tasks[ix];
         task.expected = expected;
+        task.begun = false;
         task.recalled = false;
         let (priority, class) = (task.priority, task.class);
         let urgency = priority.urgency;

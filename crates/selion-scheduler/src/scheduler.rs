@@ -452,6 +452,7 @@ impl Scheduler {
             expected: 0,
             deaths: 0,
             suspect: false,
+            begun: false,
             recalled: false,
         };
         let ix = self.tasks.insert(record);
