@@ -14,10 +14,11 @@ impl Scheduler {
     /// A client wants a task's value, from now on.
     pub(crate) fn want(&mut self, ix: Ix, client: ClientId) {
         let Some(record) = self.clients.get_mut(&client) else { return };
-        record.wishes.insert(ix);
         let task = &mut self.tasks[ix];
         if !task.wanted.contains(&client) {
             task.wanted.push(client);
+            record.wishes.push(ix);
+            record.wants += 1;
         }
         match task.state {
             State::Released => self.need(ix),
@@ -36,9 +37,17 @@ impl Scheduler {
     }
 
     pub(crate) fn unwant(&mut self, ix: Ix, client: ClientId) {
-        unlink(&mut self.tasks[ix].wanted, &client);
+        if !unlink(&mut self.tasks[ix].wanted, &client) {
+            return;
+        }
         if let Some(record) = self.clients.get_mut(&client) {
-            record.wishes.remove(&ix);
+            record.wants -= 1;
+            if record.wishes.len() > 2 * record.wants + 1024 {
+                record.wishes.sort_unstable();
+                record.wishes.dedup();
+                let wanted = |ix: &Ix| self.tasks.contains(*ix) && self.tasks[*ix].wanted.contains(&client);
+                record.wishes.retain(wanted);
+            }
         }
     }
 

@@ -74,8 +74,12 @@ impl Class {
     }
 }
 
+#[derive(Default)]
 pub(crate) struct Client {
-    pub(crate) wishes: Set<Ix>,
+    /// What it has wanted since the list was last tidied: a list takes a tenth of the time of a set.
+    pub(crate) wishes: Vec<Ix>,
+    /// How many tasks it wants.
+    pub(crate) wants: usize,
     outbox: Vec<ToClient>,
 }
 
@@ -214,18 +218,17 @@ impl Scheduler {
 
     /// A client has come.
     pub fn client_joined(&mut self, client: ClientId) {
-        self.clients.entry(client).or_insert_with(|| Client { wishes: Set::default(), outbox: Vec::new() });
+        self.clients.entry(client).or_default();
     }
 
     /// A client has gone: nothing that only it wanted goes on.
     pub fn client_left(&mut self, client: ClientId) {
         let Some(record) = self.clients.remove(&client) else { return };
-        let mut wanted: Vec<Ix> = record.wishes.into_iter().collect();
-        wanted.sort_unstable();
-        for ix in wanted {
-            // What is forgotten with another is wanted by nobody, so none of these is before its turn.
-            crate::records::unlink(&mut self.tasks[ix].wanted, &client);
-            self.check_needed(ix);
+        for ix in record.wishes {
+            // What it did not want any more may be forgotten.
+            if self.tasks.contains(ix) && crate::records::unlink(&mut self.tasks[ix].wanted, &client) {
+                self.check_needed(ix);
+            }
         }
     }
 
@@ -865,6 +868,10 @@ impl Scheduler {
             for ix in worker.leaving.keys() {
                 assert!(worker.holds.contains(ix) && worker.duty == Duty::Retiring);
             }
+        }
+        for (id, client) in &self.clients {
+            let wanted = self.tasks.iter().filter(|(_, task)| task.wanted.contains(id));
+            assert_eq!(client.wants, wanted.count(), "wishes of {id:?}");
         }
         for (number, class) in (0..).zip(&self.classes) {
             let stuck = self.fleet.open(number).next().filter(|_| !class.queue.is_empty());
