@@ -10,6 +10,9 @@ use crate::records::{Ix, NO_BLOB, Queue, State, unlink};
 use crate::scheduler::Scheduler;
 use crate::{ClientId, Key, Priority, WorkerId};
 
+/// How often a task is tried elsewhere because it could not get an input from a worker that says that it has it.
+const LACKED_MAX: u8 = 3;
+
 impl Scheduler {
     /// A client wants a task's value, from now on.
     pub(crate) fn want(&mut self, ix: Ix, client: ClientId) {
@@ -311,6 +314,7 @@ impl Scheduler {
         task.value = value;
         task.suspect = false;
         task.deaths = 0;
+        task.lacked = 0;
         self.add_holder(ix, worker);
         self.arrived(ix);
         let mut unneeded = SmallVec::new();
@@ -469,18 +473,43 @@ impl Scheduler {
 
     /// A worker could not get an input of a task, and gives the task back.
     pub(crate) fn lacking(&mut self, worker: WorkerId, key: Key, attempt: u32, input: Key, from: &[WorkerId]) {
+        let mut near = None;
         if let Some(input) = self.tasks.find(input) {
-            // If it asked nobody, it was told that it has the value itself.
-            let itself = [worker];
-            for holder in if from.is_empty() { &itself } else { from } {
-                if self.tasks.contains(input) && self.tasks[input].holders.contains(holder) {
+            if from.is_empty() && self.tasks[input].holders.contains(&worker) {
+                self.lose_copy(input, worker); // it was told that it has the value itself
+            }
+            for holder in from {
+                if !self.tasks.contains(input) || !self.tasks[input].holders.contains(holder) {
+                    continue;
+                }
+                let (input_key, nbytes) = (self.tasks[input].key, self.tasks[input].nbytes);
+                let tries = self.tasks.find(key).map_or(0, |ix| self.tasks[ix].lacked);
+                if tries < LACKED_MAX || self.tasks[input].blob == NO_BLOB {
+                    // Has it not got it, or can it not be reached from there? It is asked, and the task goes to it.
+                    self.tell(*holder, ToWorker::Acquire(input_key, nbytes, Vec::new()));
+                    near = Some(*holder);
+                } else {
+                    // It is made anew where it can be reached.
                     self.lose_copy(input, *holder);
+                    self.tell(*holder, ToWorker::Drop(vec![input_key]));
                 }
             }
         }
         let Some(ix) = self.assigned_here(worker, key, attempt) else { return };
         self.unassign(ix, worker);
         self.tasks.set_state(ix, State::Waiting);
+        self.tasks[ix].lacked = self.tasks[ix].lacked.saturating_add(1);
+        let ready = self.tasks[ix].inputs.iter().all(|input| self.tasks[*input].is_there());
+        let (class, suspect) = (self.tasks[ix].class, self.tasks[ix].suspect);
+        if let Some(holder) = near
+            && ready
+            && self.tasks[ix].is_needed()
+            && class == 0
+            && !suspect
+            && self.fleet.get(holder).is_some_and(crate::fleet::Worker::takes_tasks)
+        {
+            return self.enqueue_in(ix, Queue::Near(holder));
+        }
         if self.tasks[ix].is_needed() { self.await_inputs(ix) } else { self.check_needed(ix) }
     }
 

@@ -75,6 +75,8 @@ pub(crate) struct Record {
     /// Workers that died while they had it, one of them at least with nothing else.
     pub(crate) deaths: u8,
     pub(crate) suspect: bool,
+    /// How often it was given back because an input could not be had.
+    pub(crate) lacked: u8,
     /// Whether its worker has said that it has begun.
     pub(crate) begun: bool,
     /// Asked back from its worker.

@@ -278,7 +278,7 @@ impl Scheduler {
             }
             FromClient::Want(keys) => {
                 for key in keys {
-                    match self.tasks.find(key) {
+                    match self.find_or_adopt(key) {
                         Some(ix) => self.want(ix, client),
                         None => self.refuse(client, key, FailureKind::Unknown, "the scheduler does not know it"),
                     }
@@ -330,7 +330,11 @@ impl Scheduler {
                 Some(ix) if self.tasks[ix].state == State::Assigned(worker) => {} // it will say that it is done
                 _ => self.tell(worker, ToWorker::Drop(vec![key])),
             },
-            FromWorker::NotAcquired(_) => {} // what is to be moved is tried again with the next watch
+            FromWorker::NotAcquired(key) => match self.tasks.find(key) {
+                // It was asked whether it still has it.
+                Some(ix) if self.tasks[ix].holders.contains(&worker) => self.lose_copy(ix, worker),
+                _ => {} // what is to be moved is tried again with the next watch
+            },
             FromWorker::Status(status) => self.status(worker, status),
         }
     }
@@ -401,7 +405,7 @@ impl Scheduler {
         };
         let mut inputs: SmallVec<[Ix; 4]> = SmallVec::with_capacity(task.inputs.len());
         for input in &task.inputs {
-            match self.tasks.find(*input) {
+            match self.find_or_adopt(*input) {
                 Some(ix) => inputs.push(ix),
                 None => return Err((FailureKind::Unknown, format!("its input {input} is not known to the scheduler"))),
             }
@@ -418,6 +422,13 @@ impl Scheduler {
         }
         if let Some(ix) = self.tasks.find(task.key) {
             let known = &self.tasks[ix];
+            if known.blob == NO_BLOB && blob != NO_BLOB && known.is_there() && inputs.is_empty() {
+                // Its value was known, but not how it was made.
+                self.blobs[blob as usize].users += 1;
+                let known = &mut self.tasks[ix];
+                (known.blob, known.index, known.args) = (blob, task.index, task.args);
+                return Ok(ix);
+            }
             let same =
                 known.blob == blob && known.index == task.index && known.args == task.args && known.inputs == inputs;
             return if same || blob == NO_BLOB {
@@ -455,6 +466,7 @@ impl Scheduler {
             expected: 0,
             deaths: 0,
             suspect: false,
+            lacked: 0,
             begun: false,
             recalled: false,
         };
@@ -475,6 +487,31 @@ impl Scheduler {
             }
         }
         Ok(ix)
+    }
+
+    /// The task of a key; one that no client has told of, but of which workers hold the value from before, is known as
+    /// data from now on.
+    fn find_or_adopt(&mut self, key: Key) -> Option<Ix> {
+        if let Some(ix) = self.tasks.find(key) {
+            return Some(ix);
+        }
+        if !self.unclaimed.contains_key(&key) {
+            return None;
+        }
+        let task = Task {
+            key,
+            blob: None,
+            index: 0,
+            args: Bytes::new(),
+            inputs: Vec::new(),
+            nbytes: 0,
+            group: 0,
+            rules: 0,
+            place: 0,
+            wanted: false,
+        };
+        let group = self.group("data".into());
+        self.intern(task, &[group], &[]).ok()
     }
 
     fn group(&mut self, name: Arc<str>) -> u32 {
