@@ -37,7 +37,10 @@ impl Wishes {
     pub fn contradicts(&self, task: &Task) -> bool {
         self.recipes.get(&task.key).is_some_and(|known| {
             let known = &known.task;
-            known.blob != task.blob || known.index != task.index || known.args != task.args || known.inputs != task.inputs
+            known.blob != task.blob
+                || known.index != task.index
+                || known.args != task.args
+                || known.inputs != task.inputs
         })
     }
 
