@@ -14,6 +14,7 @@ __all__ = [
     "compute",
     "config",
     "delayed",
+    "get",
     "get_annotations",
     "is_selion_collection",
     "optimize",
@@ -24,8 +25,10 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name in ("array", "bag"):  # imported when they are first used
+    if name in ("array", "bag", "dask", "get"):  # imported when they are first used
         import importlib
 
-        return importlib.import_module(f"selion.{name}")
+        return (
+            importlib.import_module("selion.dask").get if name == "get" else importlib.import_module(f"selion.{name}")
+        )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,6 +4,7 @@
 //! * `chunk`: NumPy arrays in and out, without a copy;
 //! * `convert`: other arguments (dtypes, chunks, operands);
 //! * `index`: NumPy's indices; `callback`: Python functions on blocks;
+//! * `dask`: Dask's graphs on selion's threads;
 //! * `delayed`: Python functions that are called later;
 //! * `draw`: drawings of chunks, and `explain()`;
 //! * `overlap`: blocks that overlap their neighbours;
@@ -16,6 +17,7 @@ mod array;
 mod callback;
 mod chunk;
 mod convert;
+mod dask;
 mod delayed;
 mod draw;
 mod errors;
@@ -36,6 +38,7 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     chunk::register(m)?;
     array::register(m)?;
     callback::register(m)?;
+    dask::register(m)?;
     delayed::register(m)?;
     index::register(m)?;
     draw::register(m)?;
