@@ -25,7 +25,7 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name in ("array", "bag", "dask", "get"):  # imported when they are first used
+    if name in ("array", "bag", "dask", "get", "xarray"):  # imported when they are first used
         import importlib
 
         return (
