@@ -16,12 +16,17 @@ use selion::core::{Buffer, Chunk, DType, Dims, Steps};
 /// What is often needed of NumPy.
 pub(crate) struct Numpy {
     pub(crate) ndarray: Py<PyAny>,
+    pub(crate) generic: Py<PyAny>,
 }
 
 /// NumPy's things, looked up once.
 pub(crate) fn numpy(py: Python<'_>) -> PyResult<&'static Numpy> {
     static NUMPY: PyOnceLock<Numpy> = PyOnceLock::new();
-    NUMPY.get_or_try_init(py, || Ok(Numpy { ndarray: py.import("numpy")?.getattr("ndarray")?.unbind() }))
+    NUMPY.get_or_try_init(py, || {
+        let numpy = py.import("numpy")?;
+        let get = |name: &str| numpy.getattr(name).map(Bound::unbind);
+        Ok(Numpy { ndarray: get("ndarray")?, generic: get("generic")? })
+    })
 }
 
 /// A block of elements that NumPy can look at.
@@ -96,6 +101,15 @@ pub(crate) fn as_chunk(result: &Bound<'_, PyAny>) -> PyResult<Option<Chunk>> {
     }
     let chunk = from_numpy(result)?;
     Ok((!chunk.shape().is_empty()).then_some(chunk))
+}
+
+/// The chunk without axes of one of NumPy's numbers, if selion has its dtype.
+pub(crate) fn of_scalar(number: &Bound<'_, PyAny>) -> PyResult<Option<Chunk>> {
+    let text: String = number.getattr("dtype")?.getattr("str")?.extract()?;
+    if text.starts_with('>') || DType::parse(&text).is_err() {
+        return Ok(None);
+    }
+    from_numpy(&number.py().import("numpy")?.call_method1("asarray", (number,))?).map(Some)
 }
 
 fn view_of(py: Python<'_>, chunk: Chunk, writable: bool) -> PyResult<Bound<'_, PyAny>> {

@@ -14,6 +14,7 @@ Examples
 """
 
 from selion.dask._default import disable, enable
+from selion.dask._explain import explain
 from selion.dask._get import get
 
-__all__ = ["disable", "enable", "get"]
+__all__ = ["disable", "enable", "explain", "get"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from selion import _selion
 from selion.dask._annotations import annotations_of
+from selion.dask._functions import functions
 from selion.dask._imports import classes, dask
 from selion.dask._watch import watched
 
@@ -57,7 +58,8 @@ def get(dsk, keys, num_workers=None, pool=None, callbacks=None, **kwargs):
     flatten(keys, wanted)
     num_workers = num_workers or getattr(pool, "_max_workers", None) or dask().config.get("num_workers", None)
     with watched(graph, callbacks) as watch:
-        values = _selion.dask_get(graph, wanted, classes(), annotations, watch, num_workers)
+        lifted = functions() if watch is None or watch.takes_no_values else None
+        values = _selion.dask_get(graph, wanted, classes(), lifted, annotations, watch, num_workers)
     return nest(keys, iter(values))
 
 

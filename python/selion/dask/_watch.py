@@ -14,6 +14,8 @@ class Watch:
         self.before_task = [callback[2] for callback in callbacks if callback[2]]
         self.after_task = [callback[3] for callback in callbacks if callback[3]]
         self.lock = threading.Lock()
+        # Only callbacks that do not want to know what tasks give let tasks be fused.
+        self.takes_no_values = all(_takes_no_values(callback) for callback in callbacks)
         dependencies = {key: set(task.dependencies) for key, task in graph.items()}
         dependents: dict = {key: set() for key in graph}
         for key, needs in dependencies.items():
@@ -72,6 +74,13 @@ class Watch:
                 if not readers:
                     del state["waiting_data"][need]
                     state["released"].add(need)
+
+
+def _takes_no_values(callback) -> bool:
+    from dask.diagnostics import ProgressBar, ResourceProfiler
+
+    owners = [getattr(function, "__self__", None) for function in callback if function]
+    return all(type(owner) in (ProgressBar, ResourceProfiler) for owner in owners)
 
 
 @contextmanager

@@ -23,25 +23,25 @@ def from_lazy(data, chunks, lock):
 
     if not isinstance(data, indexing.ImplicitToExplicitIndexingAdapter):
         return None
-    native = _expression(data.array)
+    native = expression(data)
     if native is None:
         return da.from_array(data, chunks, lock=lock)
     return native.rechunk(chunks)
 
 
-def _expression(lazy):
+def expression(lazy):
     """The whole of a lazy array, natively; None if it cannot be read so."""
     from xarray.backends.zarr import ZarrArrayWrapper
     from xarray.coding.common import _ElementwiseFunctionArray
     from xarray.core import indexing
 
-    if isinstance(lazy, indexing.CopyOnWriteArray):
-        return _expression(lazy.array)
+    if isinstance(lazy, (indexing.ImplicitToExplicitIndexingAdapter, indexing.CopyOnWriteArray)):
+        return expression(lazy.array)
     if isinstance(lazy, indexing.LazilyIndexedArray):
-        whole = _expression(lazy.array)
+        whole = expression(lazy.array)
         return None if whole is None else _part(whole, lazy.key.tuple)
     if isinstance(lazy, _ElementwiseFunctionArray):
-        encoded = _expression(lazy.array)
+        encoded = expression(lazy.array)
         return None if encoded is None else _decoded(encoded, lazy.func, lazy.dtype)
     if isinstance(lazy, ZarrArrayWrapper):
         return from_local_zarr(lazy._array)

@@ -31,7 +31,11 @@ pub(super) struct Call {
 
 /// Numbers the keys that tasks refer to.
 pub(super) trait Numbering {
-    fn input(&mut self, key: &Bound<'_, PyAny>) -> PyResult<u32>;
+    /// The value of a key.
+    fn input(&mut self, key: &Bound<'_, PyAny>) -> PyResult<Part>;
+
+    /// The number of the input that is the value of a key.
+    fn number(&mut self, key: &Bound<'_, PyAny>) -> PyResult<u32>;
 }
 
 /// Takes an object in a graph apart.
@@ -43,8 +47,8 @@ pub(super) fn part(object: &Bound<'_, PyAny>, classes: &Classes, inputs: &mut dy
     };
     Ok(match classes.kind(object)? {
         Kind::Constant => Part::Constant(object.clone().unbind()),
-        Kind::Reference => Part::Input(inputs.input(&object.getattr(intern!(py, "key"))?)?),
-        Kind::Alias => Part::Input(inputs.input(&object.getattr(intern!(py, "target"))?)?),
+        Kind::Reference => inputs.input(&object.getattr(intern!(py, "key"))?)?,
+        Kind::Alias => inputs.input(&object.getattr(intern!(py, "target"))?)?,
         Kind::Data => Part::Constant(object.getattr(intern!(py, "value"))?.unbind()),
         Kind::List => Part::List(parts(inputs)?),
         Kind::Tuple => Part::Tuple(parts(inputs)?),
@@ -55,7 +59,7 @@ pub(super) fn part(object: &Bound<'_, PyAny>, classes: &Classes, inputs: &mut dy
             let mut reads = Vec::new();
             for key in object.getattr(intern!(py, "dependencies"))?.try_iter()? {
                 let key = key?;
-                let input = inputs.input(&key)?;
+                let input = inputs.number(&key)?;
                 reads.push((key.unbind(), input));
             }
             Part::Other(object.clone().unbind(), reads)
@@ -93,6 +97,17 @@ impl Call {
 }
 
 impl Part {
+    /// Whether it needs no input, and nothing is called.
+    pub(super) fn is_constant(&self) -> bool {
+        match self {
+            Part::Constant(_) => true,
+            Part::List(parts) | Part::Tuple(parts) | Part::Set(parts) | Part::Dict(parts) => {
+                parts.iter().all(Part::is_constant)
+            }
+            Part::Input(_) | Part::Call(_) | Part::Other(..) => false,
+        }
+    }
+
     /// The value of the part, from those of the inputs.
     pub(super) fn value<'py>(&self, py: Python<'py>, inputs: &[Bound<'py, PyAny>]) -> PyResult<Bound<'py, PyAny>> {
         let values = |parts: &[Part]| -> PyResult<Vec<Bound<'py, PyAny>>> {

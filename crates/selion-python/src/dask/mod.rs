@@ -2,11 +2,15 @@
 //!
 //! * `classes`: the classes of which Dask's tasks are made;
 //! * `call`: a task as a call, taken apart once and put together when it runs;
+//! * `functions`: functions of Dask and NumPy that selion has too, known by the objects that they are;
+//! * `lift`: tasks as terms of those;
 //! * `read`: what some keys need, found in one walk over the task objects;
 //! * `run`: the graph of it, and running that.
 
 mod call;
 mod classes;
+mod functions;
+mod lift;
 mod read;
 mod run;
 
