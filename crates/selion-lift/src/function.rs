@@ -225,7 +225,11 @@ impl Reduce {
         if let Some(dtype) = self.dtype {
             x = x.astype(dtype)?;
         }
-        let result = x.reduce(self.kind, self.axes.as_deref(), self.keepdims, 0.0, 0)?;
+        let mut result = x.reduce(self.kind, self.axes.as_deref(), self.keepdims, 0.0, 0)?;
+        let itself = matches!(self.kind, ReduceKind::Sum | ReduceKind::Prod | ReduceKind::Min | ReduceKind::Max);
+        if itself && result.shape() == x.shape() {
+            result = x.astype(result.dtype())?; // one element goes into each result
+        }
         Ok(match self.dtype {
             Some(dtype) => result.astype(dtype)?,
             None => result,

@@ -12,7 +12,7 @@ mod group;
 mod moments;
 mod run;
 
-pub use function::{Function, Refused, Reduce, Role, Term};
+pub use function::{Function, Reduce, Refused, Role, Term};
 pub use group::{Node, Unit, group};
 pub use moments::Count;
 pub use run::{From, Step, run};

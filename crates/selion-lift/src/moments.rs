@@ -3,7 +3,7 @@
 //! formula.
 
 use selion_array::{Array, Operand, ReduceKind, ufunc};
-use selion_core::{DType, Scalar};
+use selion_core::{Chunk, DType, Scalar};
 use selion_kernels::program::Op;
 
 use crate::function::{Reduce, Refused, concatenated, refuse};
@@ -61,6 +61,10 @@ impl Count {
     }
 }
 
+fn state<const N: usize>(parts: [Array; N]) -> Lifted {
+    Lifted::Parts(parts.into_iter().map(Lifted::Array).collect())
+}
+
 fn float(dtype: DType) -> bool {
     dtype.is_float()
 }
@@ -80,12 +84,12 @@ pub(crate) fn mean_chunk(x: &Array, count: &Count) -> Result<Lifted, Refused> {
     let dtype = count.dtype.unwrap_or(DType::F64);
     let n = count.numel(x, dtype)?;
     let total = count.sum(x, Some(dtype), count.keepdims, count.skip_nan)?;
-    Ok(Lifted::Parts(vec![n, total]))
+    Ok(state([n, total]))
 }
 
 pub(crate) fn mean_combine(states: Lifted, count: &Count) -> Result<Lifted, Refused> {
     let part = |k: usize| count.sum(&count.part(&states, k)?, None, count.keepdims, false);
-    Ok(Lifted::Parts(vec![part(0)?, part(1)?]))
+    Ok(state([part(0)?, part(1)?]))
 }
 
 pub(crate) fn mean_aggregate(states: Lifted, count: &Count) -> Result<Lifted, Refused> {
@@ -102,12 +106,21 @@ pub(crate) fn moment_chunk(x: &Array, count: &Count) -> Result<Lifted, Refused> 
     }
     let n = count.numel(x, DType::I64)?;
     let total = count.sum(x, Some(dtype), count.keepdims, count.skip_nan)?;
+    if total.shape() == x.shape() {
+        // One element goes into each result.
+        let zero = Array::full(&x.shape(), Scalar::zero(dtype), Some(x.chunks().clone()))?;
+        let squares = match count.skip_nan {
+            true => zero,
+            false => x.astype(dtype)?.binary(Op::Subtract, &x.astype(dtype)?)?, // NaN, where it is not finite
+        };
+        return Ok(state([total, n, squares.expand_dims(&[-1])?]));
+    }
     // One pass gives the variance; times the count it is the sum of squares.
     let kind = if count.skip_nan && float(x.dtype()) { ReduceKind::NanVar } else { ReduceKind::Var };
     let variance = x.astype(dtype)?.reduce(kind, count.axes.as_deref(), count.keepdims, 0.0, 0)?;
     let squares = variance.binary(Op::Multiply, &n.astype(dtype)?)?;
     let squares = if count.skip_nan { zero_where_none(&n, &squares)? } else { squares };
-    Ok(Lifted::Parts(vec![total, n, squares.astype(dtype)?.expand_dims(&[-1])?]))
+    Ok(state([total, n, squares.astype(dtype)?.expand_dims(&[-1])?]))
 }
 
 /// Sums over nothing are 0.
@@ -128,6 +141,11 @@ fn squares(count: &Count, states: &Lifted) -> Result<Array, Refused> {
 
 pub(crate) fn moment_combine(states: Lifted, count: &Count) -> Result<Lifted, Refused> {
     let dtype = count.dtype.unwrap_or(DType::F64);
+    if dtype == DType::F64
+        && let Some(merged) = states.states().and_then(|states| merged(&states, count))
+    {
+        return Ok(merged);
+    }
     let (totals, ns, squares) = (count.part(&states, 0)?, count.part(&states, 1)?, squares(count, &states)?);
     let (n, total) = (count.sum(&ns, None, true, false)?, count.sum(&totals, None, true, false)?);
     if !float(total.dtype()) {
@@ -136,10 +154,52 @@ pub(crate) fn moment_combine(states: Lifted, count: &Count) -> Result<Lifted, Re
     let mean = divide(&total, &n, Some(dtype))?;
     let distance = divide(&totals, &ns, Some(dtype))?.binary(Op::Subtract, &mean)?;
     let between = ns.binary(Op::Multiply, &distance.binary(Op::Multiply, &distance)?)?;
-    let squares = count
-        .sum(&squares, None, true, false)?
-        .binary(Op::Add, &count.sum(&between, None, true, count.skip_nan)?)?;
-    Ok(Lifted::Parts(vec![total, n, squares.expand_dims(&[-1])?]))
+    let squares =
+        count.sum(&squares, None, true, false)?.binary(Op::Add, &count.sum(&between, None, true, count.skip_nan)?)?;
+    Ok(state([total, n, squares.expand_dims(&[-1])?]))
+}
+
+/// One state of several that have length 1 along all axes that are merged, element by element: what most merges are.
+fn merged(states: &[Vec<&Chunk>], count: &Count) -> Option<Lifted> {
+    let [first, ..] = states else { return None };
+    let [total, n, squares] = **first else { return None };
+    let shape = total.shape();
+    let axes = count.axes.as_ref()?;
+    let whole = axes.iter().all(|axis| usize::try_from(*axis).is_ok_and(|axis| shape.get(axis) == Some(&1)));
+    let like = |state: &Vec<&Chunk>| {
+        let [total, n, squares] = **state else { return false };
+        total.dtype() == DType::F64
+            && n.dtype() == DType::I64
+            && squares.dtype() == DType::F64
+            && total.shape() == shape
+            && n.shape() == shape
+            && squares.shape().iter().product::<usize>() == shape.iter().product()
+    };
+    if !whole || !states.iter().all(like) {
+        return None;
+    }
+    let (mut totals, mut counts, mut sums) = (total.to_vec::<f64>(), n.to_vec::<i64>(), squares.to_vec::<f64>());
+    for state in &states[1..] {
+        let (total, n, squares) = (state[0].to_vec::<f64>(), state[1].to_vec::<i64>(), state[2].to_vec::<f64>());
+        for (k, ((total, n), squares)) in total.into_iter().zip(n).zip(squares).enumerate() {
+            let between = if n == 0 || counts[k] == 0 {
+                0.0
+            } else {
+                let (here, there) = (counts[k] as f64, n as f64);
+                let distance = totals[k] / here - total / there;
+                distance * distance * (here * there / (here + there))
+            };
+            sums[k] += squares + between;
+            totals[k] += total;
+            counts[k] += n;
+        }
+    }
+    let parts = [
+        Chunk::from_values(shape, &totals),
+        Chunk::from_values(shape, &counts),
+        Chunk::from_values(squares.shape(), &sums),
+    ];
+    Some(Lifted::Parts(parts.into_iter().map(Lifted::Block).collect()))
 }
 
 pub(crate) fn moment_aggregate(states: Lifted, count: &Count, ddof: f64) -> Result<Lifted, Refused> {

@@ -22,14 +22,16 @@ pub enum From {
     Step(u32),
 }
 
-/// The value of a term, as an expression.
+/// The value of a term.
 #[derive(Clone)]
 pub(crate) enum Lifted {
     Array(Array),
+    /// A block that is there.
+    Block(Chunk),
     /// A Python number.
     Number(Operand),
-    /// A state of several arrays.
-    Parts(Vec<Array>),
+    /// A state of several arrays or blocks.
+    Parts(Vec<Lifted>),
     List(Vec<Lifted>),
 }
 
@@ -37,15 +39,59 @@ impl Lifted {
     pub(crate) fn array(self) -> Result<Array, Refused> {
         match self {
             Lifted::Array(array) => Ok(array),
+            Lifted::Block(chunk) => match chunk.scalar() {
+                Some(scalar) if chunk.ndim() == 0 => Ok(Array::scalar(scalar)),
+                _ => {
+                    let whole = Chunks::whole(chunk.shape());
+                    Ok(Array::from_chunk(chunk, Some(whole))?)
+                }
+            },
             _ => refuse("no block"),
         }
     }
 
     pub(crate) fn operand(self) -> Result<Operand, Refused> {
         match self {
-            Lifted::Array(array) => Ok(Operand::Array(array)),
             Lifted::Number(number) => Ok(number),
-            _ => refuse("no block and no number"),
+            other => other.array().map(Operand::Array),
+        }
+    }
+
+    fn block(&self) -> Option<&Chunk> {
+        if let Lifted::Block(chunk) = self { Some(chunk) } else { None }
+    }
+
+    /// The states of a nest of lists, one after the other; `None` if anything else is in it, or is not there yet.
+    pub(crate) fn states(&self) -> Option<Vec<Vec<&Chunk>>> {
+        match self {
+            Lifted::List(parts) => {
+                let states = parts.iter().map(Lifted::states).collect::<Option<Vec<_>>>()?;
+                Some(states.into_iter().flatten().collect())
+            }
+            Lifted::Parts(parts) => Some(vec![parts.iter().map(Lifted::block).collect::<Option<_>>()?]),
+            _ => None,
+        }
+    }
+
+    /// Appends the arrays that are to be computed.
+    fn collect(&self, arrays: &mut Vec<Array>) -> Result<(), Refused> {
+        match self {
+            Lifted::Array(array) => arrays.push(array.whole()),
+            Lifted::Block(_) => {}
+            Lifted::Parts(parts) => parts.iter().try_for_each(|part| part.collect(arrays))?,
+            Lifted::Number(_) | Lifted::List(_) => return refuse("a step that gives no block"),
+        }
+        Ok(())
+    }
+
+    /// The value, now that its arrays are computed.
+    fn with(&self, chunks: &mut dyn Iterator<Item = Chunk>) -> Result<Value, Refused> {
+        match self {
+            Lifted::Block(chunk) => Ok(Value::Chunk(chunk.clone())),
+            Lifted::Parts(parts) => {
+                Ok(Value::Tuple(parts.iter().map(|part| part.with(chunks)).collect::<Result<_, _>>()?))
+            }
+            _ => chunks.next().map_or_else(|| refuse("a block that was not computed"), |chunk| Ok(Value::Chunk(chunk))),
         }
     }
 
@@ -64,7 +110,7 @@ impl Lifted {
                 Ok(Lifted::List(states.iter().map(|state| state.part(k)).collect::<Result<_, _>>()?))
             }
             Lifted::Parts(parts) => match parts.get(k) {
-                Some(part) => Ok(Lifted::Array(part.clone())),
+                Some(part) => Ok(part.clone()),
                 None => refuse("a state with fewer parts"),
             },
             _ => refuse("no state"),
@@ -88,38 +134,17 @@ pub fn run(steps: &[Step], inputs: &[Value], wanted: &[u32]) -> Result<Outputs, 
     }
     let mut arrays = Vec::new();
     for step in wanted {
-        match &values[*step as usize] {
-            Lifted::Array(array) => arrays.push(array.whole()),
-            Lifted::Parts(parts) => arrays.extend(parts.iter().map(Array::whole)),
-            _ => return refuse("a step that gives no block"),
-        }
+        values[*step as usize].collect(&mut arrays)?;
     }
     let mut chunks = computed(&arrays)?.into_iter();
-    let mut outputs = Outputs::new();
-    for step in wanted {
-        let count = if let Lifted::Parts(parts) = &values[*step as usize] { Some(parts.len()) } else { None };
-        outputs.push(match count {
-            None => chunks.next().map_or(Value::Unit, Value::Chunk),
-            Some(count) => Value::Tuple(chunks.by_ref().take(count).map(Value::Chunk).collect()),
-        });
-    }
-    Ok(outputs)
+    wanted.iter().map(|step| values[*step as usize].with(&mut chunks)).collect()
 }
 
 /// A block from outside.
 fn given(value: &Value) -> Result<Lifted, Refused> {
-    let array = |chunk: &Chunk| -> Result<Array, Refused> {
-        match chunk.scalar() {
-            Some(scalar) if chunk.ndim() == 0 => Ok(Array::scalar(scalar)),
-            _ => Ok(Array::from_chunk(chunk.clone(), Some(Chunks::whole(chunk.shape())))?),
-        }
-    };
     match value {
-        Value::Chunk(chunk) => Ok(Lifted::Array(array(chunk)?)),
-        Value::Tuple(parts) => {
-            let part = |part: &Value| part.as_chunk().map_or_else(|| refuse("a state of something else"), array);
-            Ok(Lifted::Parts(parts.iter().map(part).collect::<Result<_, _>>()?))
-        }
+        Value::Chunk(chunk) => Ok(Lifted::Block(chunk.clone())),
+        Value::Tuple(parts) => Ok(Lifted::Parts(parts.iter().map(given).collect::<Result<_, _>>()?)),
         _ => refuse("no plain array"),
     }
 }
@@ -129,9 +154,7 @@ fn value(term: &Term, input: &mut dyn FnMut(u32) -> Lifted) -> Result<Lifted, Re
         Term::Input(number) => Ok(input(*number)),
         Term::Constant(Operand::Array(array)) => Ok(Lifted::Array(array.clone())),
         Term::Constant(number) => Ok(Lifted::Number(number.clone())),
-        Term::List(terms) => {
-            Ok(Lifted::List(terms.iter().map(|term| value(term, input)).collect::<Result<_, _>>()?))
-        }
+        Term::List(terms) => Ok(Lifted::List(terms.iter().map(|term| value(term, input)).collect::<Result<_, _>>()?)),
         Term::Call(call) => {
             let (function, args) = &**call;
             let args = args.iter().map(|term| value(term, input)).collect::<Result<Vec<_>, _>>()?;
@@ -142,6 +165,9 @@ fn value(term: &Term, input: &mut dyn FnMut(u32) -> Lifted) -> Result<Lifted, Re
 
 /// The blocks of arrays of one block each.
 fn computed(arrays: &[Array]) -> Result<Vec<Chunk>, Refused> {
+    if arrays.is_empty() {
+        return Ok(Vec::new());
+    }
     let arrays = optimize(arrays, false);
     let roots: Vec<Root> = arrays.into_iter().map(|array| Root { array, sink: None }).collect();
     let graph = lower(&roots, LowerOptions::default())?;

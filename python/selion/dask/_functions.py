@@ -48,12 +48,16 @@ _NUMPY = {
     "where": "where",
     "transpose": "transpose",
     "broadcast_to": "broadcast_to",
+    "zeros_like": "zeros",
+    "ones_like": "ones",
+    "full_like": "full",
 }
 _DASK = {
     "array.chunk": {"getitem": "getitem", "astype": "astype"},
     "array.core": {
         "_concatenate2": "concatenate",
         "concatenate3": "concatenate-all",
+        "finalize": "finalize",
         "getter": "getter",
         "getter_inline": "getter",
         "getter_nofancy": "getter",
@@ -72,6 +76,7 @@ _DASK = {
         "moment_agg": "moment-aggregate",
         "_sqrt": "ufunc sqrt",
     },
+    "array.wrap": {"_broadcast_trick_inner": "filled"},
     "_task_spec": {"_identity_cast": "container"},
 }
 
@@ -81,9 +86,9 @@ def functions() -> _selion.DaskFunctions:
     """What is lifted."""
     import importlib
 
-    from tlz.functoolz import Compose
+    from tlz.functoolz import Compose, curry
 
-    known = [(functools.partial, "partial"), (Compose, "compose"), (operator.getitem, "getitem")]
+    known = [(functools.partial, "partial"), (curry, "partial"), (Compose, "compose"), (operator.getitem, "getitem")]
     known += [(getattr(operator, name), f"ufunc {ufunc}") for name, ufunc in _OPERATORS.items()]
     for name in dir(np):
         ufunc = getattr(np, name)
@@ -92,12 +97,17 @@ def functions() -> _selion.DaskFunctions:
     known += [(getattr(np, name), meaning) for name, meaning in _NUMPY.items()]
     for module, names in _DASK.items():
         try:
-            functions_there = vars(importlib.import_module(f"dask.{module}"))
+            there = vars(importlib.import_module(f"dask.{module}"))
         except ImportError:  # dask.array needs NumPy, and releases differ
             continue
-        known += [(functions_there[name], meaning) for name, meaning in names.items() if name in functions_there]
+        # What is curried is known by the function itself.
+        known += [(_bare(there[name]), meaning) for name, meaning in names.items() if name in there]
     subgraph = getattr(dask()._task_spec, "_execute_subgraph", None)
     return _selion.DaskFunctions(known, subgraph, source)
+
+
+def _bare(function):
+    return getattr(function, "func", function)
 
 
 def source(x, locked: bool):

@@ -14,8 +14,6 @@ import numpy as np
 import selion.array as da
 from selion.array.storage import zarr_folder
 
-_LOCAL_STORES = ("LocalStore", "DirectoryStore")
-
 
 def from_lazy(data, chunks, lock):
     """The array of what a lazy array of xarray will read, in blocks; None for anything else."""
@@ -50,10 +48,11 @@ def expression(lazy):
 
 def from_local_zarr(array):
     """A Zarr array, read natively; None if it is elsewhere, or in a form that only zarr-python knows."""
-    if type(getattr(array, "store", None)).__name__ not in _LOCAL_STORES:
+    folder = zarr_folder(array)
+    if folder is None:
         return None
     try:
-        native = da.from_zarr(zarr_folder(array), chunks=_one_block_per_chunk(array))
+        native = da.from_zarr(folder, chunks=_one_block_per_chunk(array))
     except (OSError, ValueError, NotImplementedError, TypeError):
         return None
     return native if native.dtype == array.dtype and native.shape == array.shape else None

@@ -27,6 +27,14 @@ pub(super) enum Known {
     Concatenate,
     ConcatenateAll,
     ConcatenateSorted,
+    /// Puts a result together.
+    Finalize,
+    /// Gives the same value everywhere: that of a function for one element.
+    Filled,
+    /// Such functions.
+    Zeros,
+    Ones,
+    Full,
     MeanChunk,
     MeanCombine,
     MeanAggregate,
@@ -103,6 +111,11 @@ impl Known {
             "concatenate" => Known::Concatenate,
             "concatenate-all" => Known::ConcatenateAll,
             "concatenate-sorted" => Known::ConcatenateSorted,
+            "finalize" => Known::Finalize,
+            "filled" => Known::Filled,
+            "zeros" => Known::Zeros,
+            "ones" => Known::Ones,
+            "full" => Known::Full,
             "mean-chunk" => Known::MeanChunk,
             "mean-combine" => Known::MeanCombine,
             "mean-aggregate" => Known::MeanAggregate,

@@ -6,7 +6,7 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
-use selion::array::{Array, Chunks, Operand};
+use selion::array::{Array, Chunks, Index, Operand};
 use selion::lift::{Count, Function, Reduce, Role, Term};
 
 use super::call::{Call, Part};
@@ -88,6 +88,7 @@ impl<'f, 'py> Lifting<'f, 'py> {
                 return Ok(term);
             }
             Known::Getter => return self.read(py, args, keywords),
+            Known::Filled => return self.filled(py, args, keywords),
             _ => {}
         }
         let call = |function: Function, args: Vec<Term>| Ok(Some(Term::Call(Box::new((function, args)))));
@@ -109,7 +110,13 @@ impl<'f, 'py> Lifting<'f, 'py> {
                 }
                 Ok(self.terms(py, given)?.map(Term::List))
             }
-            Known::Numel(_) => Ok(None),
+            Known::Numel(_) | Known::Zeros | Known::Ones | Known::Full => Ok(None),
+            Known::Finalize => {
+                let Some(terms) = self.terms(py, given)? else { return Ok(None) };
+                // A single block is copied, which lifting does not do.
+                let several = matches!(&*terms, [nest] if blocks(nest) > 1);
+                if several && keywords.is_empty() { call(Function::ConcatenateAll, terms) } else { Ok(None) }
+            }
             _ => {
                 let Some(first) = given.next() else { return Ok(None) };
                 let Some(first) = self.term(py, first)? else { return Ok(None) };
@@ -136,8 +143,8 @@ impl<'f, 'py> Lifting<'f, 'py> {
             others.push(value);
         }
         let function = match (known, &*others) {
-            (Known::Getitem, [at]) => Function::Getitem(index::parts(at)?),
-            (Known::GetitemShuffled, [at]) => Function::Getitem(index::parts(&at.get_item(1)?)?),
+            (Known::Getitem, [at]) => Function::Getitem(plainer(index::parts(at)?)),
+            (Known::GetitemShuffled, [at]) => Function::Getitem(plainer(index::parts(&at.get_item(1)?)?)),
             (Known::Astype, []) => match object(py, take(&mut keywords, "astype_dtype"))? {
                 Some(dtype) => Function::Astype(convert::dtype(&dtype)?),
                 None => return Ok(None),
@@ -270,6 +277,42 @@ impl<'f, 'py> Lifting<'f, 'py> {
         Ok(part.ok().map(|part| Term::Constant(Operand::Array(part))))
     }
 
+    /// A block with the same value everywhere.
+    fn filled(
+        &self,
+        py: Python<'py>,
+        args: Vec<Arg<'_, 'py>>,
+        mut keywords: Keywords<'_, 'py>,
+    ) -> PyResult<Option<Term>> {
+        let mut objects = Vec::new();
+        for arg in args {
+            let Some(value) = object(py, Some(arg))? else { return Ok(None) };
+            objects.push(value);
+        }
+        let shape = object(py, take(&mut keywords, "shape"))?;
+        let (function, shape) = match (&*objects, shape) {
+            ([function], Some(shape)) => (function, shape),
+            ([function, shape], None) => (function, shape.clone()),
+            _ => return Ok(None),
+        };
+        let fill = object(py, take(&mut keywords, "fill_value"))?;
+        let dtype = object(py, take(&mut keywords, "dtype"))?;
+        let like = object(py, take(&mut keywords, "meta"))?;
+        let ndarray = &numpy(py)?.ndarray;
+        let plain = like.is_none_or(|like| like.get_type().is(ndarray));
+        let (Some(dtype), true, true) = (dtype, plain, keywords.is_empty()) else { return Ok(None) };
+        let fill = match (self.functions.get(function), fill) {
+            (Some(Known::Zeros), None) => 0_i64.into_pyobject(py)?.into_any(),
+            (Some(Known::Ones), None) => 1_i64.into_pyobject(py)?.into_any(),
+            (Some(Known::Full), Some(fill)) => fill,
+            _ => return Ok(None),
+        };
+        let shape: Vec<usize> = shape.extract()?;
+        let value = convert::scalar_of(&fill, convert::dtype(&dtype)?)?;
+        let array = Array::full(&shape, value, Some(Chunks::whole(&shape))).map_err(crate::errors::to_python)?;
+        Ok((!shape.is_empty()).then_some(Term::Constant(Operand::Array(array))))
+    }
+
     fn terms<'a>(&self, py: Python<'py>, args: impl Iterator<Item = Arg<'a, 'py>>) -> PyResult<Option<Vec<Term>>> {
         args.map(|arg| self.term(py, arg)).collect()
     }
@@ -291,6 +334,26 @@ impl<'f, 'py> Lifting<'f, 'py> {
     }
 }
 
+/// The only list of an index as a slice, if its numbers ascend evenly: a view costs nothing.
+fn plainer(mut parts: Vec<Index>) -> Vec<Index> {
+    let lists = parts.iter().filter(|part| !matches!(part, Index::Slice { .. } | Index::NewAxis | Index::Ellipsis));
+    if lists.count() != 1 {
+        return parts;
+    }
+    for part in &mut parts {
+        if let Index::Ints { shape, values } = part
+            && let ([_], Some(first), Some(last)) = (&**shape, values.first(), values.last())
+            && *first >= 0
+            && let step = values.get(1).map_or(1, |second| second - first)
+            && step > 0
+            && values.windows(2).all(|pair| pair[1] - pair[0] == step)
+        {
+            *part = Index::Slice { start: Some(*first), stop: Some(last + 1), step: Some(step) };
+        }
+    }
+    parts
+}
+
 /// How a term stands to the blocks around it.
 fn role(term: &Term) -> Role {
     let Term::Call(call) = term else { return Role::Map };
@@ -304,6 +367,14 @@ fn role(term: &Term) -> Role {
         (_, _, true) => Role::Partial,
         _ if has(Role::Map) => Role::Map,
         _ => Role::Move,
+    }
+}
+
+/// How many blocks are in a nest of lists.
+fn blocks(nest: &Term) -> usize {
+    match nest {
+        Term::List(parts) => parts.iter().map(blocks).sum(),
+        _ => 1,
     }
 }
 

@@ -51,12 +51,7 @@ struct Native {
 }
 
 impl Plan {
-    fn of(
-        py: Python<'_>,
-        tasks: Vec<Task>,
-        wanted: Vec<u32>,
-        functions: Option<&Functions>,
-    ) -> PyResult<Plan> {
+    fn of(py: Python<'_>, tasks: Vec<Task>, wanted: Vec<u32>, functions: Option<&Functions>) -> PyResult<Plan> {
         let mut terms: Vec<Lifted> = match functions {
             None => tasks.iter().map(|_| None).collect(),
             Some(functions) => {
@@ -330,7 +325,7 @@ fn dask_explain<'py>(
     functions: &Bound<'py, Functions>,
 ) -> PyResult<(usize, usize, usize, Vec<(Bound<'py, PyAny>, usize)>)> {
     let plan = plan(py, graph, keys, classes, Some(functions))?;
-    let (mut lifted, mut groups) = (0, 0);
+    let (mut lifted, mut groups, mut data) = (0, 0, 0);
     let mut left: Vec<(Bound<'py, PyAny>, usize)> = Vec::new();
     let mut places: HashMap<usize, usize> = HashMap::new();
     for work in &plan.units {
@@ -340,6 +335,7 @@ fn dask_explain<'py>(
             continue;
         }
         for task in &work.unit.tasks {
+            data += usize::from(plan.tasks[*task as usize].work.is_constant());
             if let Part::Call(call) = &plan.tasks[*task as usize].work {
                 let function = call.function.bind(py);
                 let place = *places.entry(function.as_ptr() as usize).or_insert_with(|| {
@@ -350,7 +346,7 @@ fn dask_explain<'py>(
             }
         }
     }
-    Ok((plan.tasks.len(), lifted, groups, left))
+    Ok((plan.tasks.len() - data, lifted, groups, left))
 }
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
