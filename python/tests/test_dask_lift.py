@@ -214,7 +214,7 @@ def test_errors_are_the_same():
         {"x": np.ones(3), "z": (operator.and_, "x", 1)},
         {"x": np.array(["a"]), "z": (operator.mul, "x", 1.5)},
     ):
-        with pytest.raises(Exception) as wanted:  # noqa: B017
+        with pytest.raises(Exception) as wanted:
             dask.threaded.get(wrong, "z")
         with pytest.raises(type(wanted.value)) as got:
             selion.get(wrong, "z")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from selion import _selion
 from selion.dask._functions import functions
 from selion.dask._get import flatten, tasks_of
@@ -54,10 +56,8 @@ def explain(*collections, optimize_graph: bool = True) -> Explanation:
         seen.append(_selion.dask_explain(tasks_of(dsk), wanted, classes(), functions()))
         raise _Looked
 
-    try:
+    with contextlib.suppress(_Looked):
         dask().compute(*collections, scheduler=look, optimize_graph=optimize_graph)
-    except _Looked:
-        pass
     if not seen:
         return Explanation(0, 0, 0, [])
     tasks, lifted, native, left = seen[0]

@@ -3,7 +3,7 @@
 //! Tasks that are lifted and belong together are one task here; every other task is one of its own. Whatever a native
 //! group refuses is done by the tasks' own functions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ struct Native {
 
 impl Plan {
     fn of(py: Python<'_>, tasks: Vec<Task>, wanted: Vec<u32>, functions: Option<&Functions>) -> PyResult<Plan> {
-        let mut terms: Vec<Lifted> = match functions {
+        let terms: Vec<Lifted> = match functions {
             None => tasks.iter().map(|_| None).collect(),
             Some(functions) => {
                 let lifting = Lifting::new(py, functions);
@@ -63,12 +63,13 @@ impl Plan {
         for (number, task) in tasks.iter().enumerate() {
             let role = terms[number].as_ref().map(|(_, role)| *role);
             let place = place(py, task, number)?;
-            nodes.push(Node { role, inputs: task.inputs.clone(), place, wanted: false });
+            let data = task.work.is_constant();
+            nodes.push(Node { role, inputs: task.inputs.clone(), place, wanted: false, data });
         }
         wanted.iter().for_each(|task| nodes[*task as usize].wanted = true);
         let states = terms.iter().map(|term| state(&term.as_ref()?.0)).collect();
         let units = group(&nodes);
-        let units = units.into_iter().map(|unit| Work::of(unit, &tasks, &mut terms)).collect();
+        let units = units.into_iter().map(|unit| Work::of(unit, &tasks, &terms)).collect();
         Ok(Plan { tasks, units, states, wanted, watch: None })
     }
 
@@ -142,7 +143,7 @@ impl Plan {
 }
 
 impl Work {
-    fn of(unit: Unit, tasks: &[Task], terms: &mut [Lifted]) -> Work {
+    fn of(unit: Unit, tasks: &[Task], terms: &[Lifted]) -> Work {
         let mut inputs: Vec<u32> = Vec::new();
         let mut numbers: HashMap<u32, u32> = HashMap::new();
         let own: HashMap<u32, u32> = match &*unit.tasks {
@@ -161,7 +162,7 @@ impl Work {
             sources.push(tasks[*task as usize].inputs.iter().map(from).collect::<Vec<From>>());
         }
         let lifted: Option<Vec<Term>> =
-            unit.tasks.iter().map(|task| terms[*task as usize].take().map(|(term, _)| term)).collect();
+            unit.tasks.iter().map(|task| terms[*task as usize].as_ref().map(|(term, _)| term.clone())).collect();
         let native = lifted.map(|terms| Native {
             steps: terms.into_iter().zip(&sources).map(|(term, from)| Step { term, inputs: from.clone() }).collect(),
             outputs: (0..).zip(&unit.tasks).filter(|(_, task)| unit.outputs.contains(task)).map(|(k, _)| k).collect(),
@@ -280,7 +281,6 @@ fn graph(plan: &Arc<Plan>, said: &[Annotations]) -> Graph {
 /// The values of some keys of a Dask graph, in order.
 #[pyfunction]
 #[pyo3(signature = (graph, keys, classes, functions=None, annotations=None, watch=None, num_workers=None))]
-#[expect(clippy::too_many_arguments, reason = "they are named where this is called")]
 fn dask_get<'py>(
     py: Python<'py>,
     graph: &Bound<'py, PyDict>,
@@ -314,8 +314,11 @@ fn plan<'py>(
     Plan::of(py, tasks.all, tasks.wanted, functions)
 }
 
-/// How a Dask graph would run: the number of tasks, of those that are lifted, of those that they become, and which
-/// functions stay Python's, with the number of their tasks.
+/// Functions that stay Python's, with the number of their tasks.
+type Left<'py> = Vec<(Bound<'py, PyAny>, usize)>;
+
+/// How a Dask graph would run: the number of tasks, of those that are lifted, of those that they become, and what
+/// is left.
 #[pyfunction]
 fn dask_explain<'py>(
     py: Python<'py>,
@@ -323,14 +326,14 @@ fn dask_explain<'py>(
     keys: &Bound<'py, PyList>,
     classes: &Bound<'py, Classes>,
     functions: &Bound<'py, Functions>,
-) -> PyResult<(usize, usize, usize, Vec<(Bound<'py, PyAny>, usize)>)> {
+) -> PyResult<(usize, usize, usize, Left<'py>)> {
     let plan = plan(py, graph, keys, classes, Some(functions))?;
-    let (mut lifted, mut groups, mut data) = (0, 0, 0);
-    let mut left: Vec<(Bound<'py, PyAny>, usize)> = Vec::new();
+    let (mut lifted, mut groups, mut data) = (HashSet::new(), 0, 0);
+    let mut left: Left<'py> = Vec::new();
     let mut places: HashMap<usize, usize> = HashMap::new();
     for work in &plan.units {
         if work.native.is_some() {
-            lifted += work.unit.tasks.len();
+            lifted.extend(work.unit.tasks.iter().copied());
             groups += 1;
             continue;
         }
@@ -346,7 +349,7 @@ fn dask_explain<'py>(
             }
         }
     }
-    Ok((plan.tasks.len() - data, lifted, groups, left))
+    Ok((plan.tasks.len() - data, lifted.len(), groups, left))
 }
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
