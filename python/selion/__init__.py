@@ -3,12 +3,14 @@
 from selion import config
 from selion._annotations import annotate, get_annotations
 from selion._base import compute, is_selion_collection, optimize, persist
+from selion._processes import ProcessPoolError
 from selion._selion import __version__
 from selion._tokenize import tokenize
 from selion._visualize import visualize
 from selion.delayed import delayed
 
 __all__ = [
+    "ProcessPoolError",
     "__version__",
     "annotate",
     "compute",

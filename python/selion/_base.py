@@ -85,8 +85,10 @@ def compute(*args, traverse: bool = True, optimize_graph: bool = True, scheduler
         as it is.
     traverse : bool
         Whether to look into containers.
-    scheduler : {"threads", "synchronous"}, optional
-        Who runs the tasks; the setting ``scheduler`` by default.
+    scheduler : {"threads", "processes", "synchronous"}, optional
+        Who runs the tasks; the setting ``scheduler`` by default. With ``"processes"`` the functions of delayed calls
+        are called in other processes, as many at once as there are threads: for functions that hold the GIL. They and
+        what they are given are pickled; arrays go through shared memory.
     num_workers : int, optional
         Threads to use; one per core by default.
 
@@ -99,7 +101,9 @@ def compute(*args, traverse: bool = True, optimize_graph: bool = True, scheduler
     ------
     Exception
         What the first function that failed has raised, with its own traceback and a note that names the task. Tasks
-        that have not started are not run.
+        that have not started are not run; those in other processes are interrupted.
+    ProcessPoolError
+        If a process died while it called a function, such as for want of memory.
 
     Examples
     --------

@@ -10,6 +10,7 @@ import traceback
 from collections import namedtuple
 from dataclasses import dataclass
 
+import cloudpickle
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,10 @@ import selion.array as da
 from selion import delayed
 from selion.delayed import Delayed
 
-SCHEDULERS = ["threads", "synchronous"]
+SCHEDULERS = ["threads", "synchronous", "processes"]
+
+# The module of these tests is not known in other processes.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 def inc(x):
@@ -200,7 +204,7 @@ def test_from_delayed_checks_what_comes():
     assert unknown.compute_chunk_sizes().shape == (3,)
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", ["threads", "synchronous"])
 def test_the_users_exception_comes_with_its_traceback_and_the_tasks_name(scheduler):
     def fails(x):
         raise LookupError(f"no {x}")

@@ -1,5 +1,6 @@
 //! How work is run: the body of a task, and the executor of a graph.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -84,7 +85,12 @@ pub trait Enclosure: Send + Sync {
 pub struct TaskContext<'a> {
     /// Set when the result is no longer wanted.
     pub cancel: &'a CancelToken,
+    /// What the graph is [hosted](Graph::hosted) by.
+    pub host: Option<&'a Host>,
 }
+
+/// Somewhere that bodies which know it run their work, such as the processes of another language.
+pub type Host = dyn Any + Send + Sync;
 
 /// Says to everyone who holds a clone, or a child, that the work is no longer wanted.
 ///

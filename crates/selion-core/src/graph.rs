@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::Body;
+use crate::{Body, Host};
 
 macro_rules! id {
     ($(#[$meta:meta])* $name:ident) => {
@@ -68,6 +68,7 @@ pub struct Graph {
     /// Per value: its producer, and its estimated size.
     values: Vec<(TaskId, u64)>,
     wanted: Vec<ValueId>,
+    host: Option<Arc<Host>>,
 }
 
 impl Graph {
@@ -132,6 +133,24 @@ impl Graph {
     /// The values that the caller wants, in the caller's order. One may occur twice.
     pub fn wanted(&self) -> &[ValueId] {
         &self.wanted
+    }
+
+    /// The same graph, with its bodies told of `host`: those that know it run their work there.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use selion_core::GraphBuilder;
+    /// let graph = GraphBuilder::default().finish(vec![]).hosted(Arc::new("elsewhere"));
+    /// assert_eq!(graph.host().and_then(|host| host.downcast_ref()), Some(&"elsewhere"));
+    /// ```
+    #[must_use]
+    pub fn hosted(self, host: Arc<Host>) -> Graph {
+        Graph { host: Some(host), ..self }
+    }
+
+    /// What the graph is hosted by.
+    pub fn host(&self) -> Option<&Host> {
+        self.host.as_deref()
     }
 
     /// A task's name, for people.
@@ -232,6 +251,6 @@ impl GraphBuilder {
     pub fn finish(self, wanted: Vec<ValueId>) -> Graph {
         assert!(wanted.iter().all(|value| value.index() < self.values.len()), "wanted values are in the graph");
         let GraphBuilder { bodies, tasks, inputs, values } = self;
-        Graph { bodies, tasks, inputs, values, wanted }
+        Graph { bodies, tasks, inputs, values, wanted, host: None }
     }
 }

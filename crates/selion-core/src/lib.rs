@@ -28,7 +28,9 @@ pub use chunk::{Chunk, Dims, Steps, Strided, contiguous_strides};
 pub use copy::{assign, assign_bytes};
 pub use dtype::{DType, DTypeError, Kind, TimeUnit, Weak, promote, promote_weak};
 pub use element::{B8, Element};
-pub use exec::{Body, CancelToken, Enclosure, ExecError, Executor, Observer, Outputs, Silent, TaskContext, TaskError};
+pub use exec::{
+    Body, CancelToken, Enclosure, ExecError, Executor, Host, Observer, Outputs, Silent, TaskContext, TaskError,
+};
 pub use graph::{Annotations, BodyId, Graph, GraphBuilder, TaskId, ValueId};
 pub use memory_sink::MemorySink;
 pub use order::order;

@@ -9,7 +9,9 @@
 //! * `draw`: drawings of chunks, and `explain()`;
 //! * `overlap`: blocks that overlap their neighbours;
 //! * `ops`: joins, shapes, products, sorts, counts;
+//! * `observe`: who watches;
 //! * `picture`: pictures of graphs;
+//! * `processes`: Python functions in other processes;
 //! * `run`: computing, with signals looked after;
 //! * `source`: Python objects as storage; `settings`: `selion.config`; `errors`: which exception an error becomes.
 
@@ -22,9 +24,11 @@ mod delayed;
 mod draw;
 mod errors;
 mod index;
+mod observe;
 mod ops;
 mod overlap;
 mod picture;
+mod processes;
 mod run;
 mod settings;
 mod source;
@@ -42,9 +46,11 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     delayed::register(m)?;
     index::register(m)?;
     draw::register(m)?;
+    observe::register(m)?;
     ops::register(m)?;
     picture::register(m)?;
     overlap::register(m)?;
+    processes::register(m)?;
     run::register(m)?;
     settings::register(m)
 }

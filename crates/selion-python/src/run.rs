@@ -1,7 +1,6 @@
 //! Computing from Python: the GIL is released while tasks run, and signals are looked after.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, OnceLock, RwLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread::ThreadId;
 use std::time::Duration;
 
@@ -9,16 +8,22 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use selion::Collection;
 use selion::array::Array;
-use selion::core::{CancelToken, ChunkSink, ExecError, Executor, Graph, Observer, TaskId, Value};
+use selion::core::{CancelToken, ChunkSink, ExecError, Executor, Graph, Host, Observer, Value};
 use selion::runtime::{Config, Synchronous, Threads};
 
 use crate::array::PyArray;
 use crate::chunk::to_numpy;
 use crate::delayed::{PyDelayed, from_value};
 use crate::errors::to_python;
+use crate::observe::Watchers;
+use crate::processes::Processes;
 
 /// The thread that imported the module: the only one on which Python delivers signals.
 static MAIN_THREAD: OnceLock<ThreadId> = OnceLock::new();
+
+fn is_main_thread() -> bool {
+    MAIN_THREAD.get() == Some(&std::thread::current().id())
+}
 
 /// What runs in the background ends with this.
 static BACKGROUND: LazyLock<CancelToken> = LazyLock::new(CancelToken::default);
@@ -27,97 +32,59 @@ static ALIVE: LazyLock<Arc<()>> = LazyLock::new(Arc::default);
 /// How often the end of the interpreter looks whether all of it has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Counts the tasks of all graphs that start while it is registered.
-#[pyclass(frozen, module = "selion._selion")]
-#[derive(Default)]
-pub(crate) struct Progress {
-    tasks: AtomicUsize,
-    done: AtomicUsize,
-    running: AtomicUsize,
-    failed: AtomicUsize,
+/// Who runs the tasks of one call, and where Python functions are called if not here.
+struct Scheduler {
+    runner: Runner,
+    host: Option<Arc<Host>>,
 }
 
-#[pymethods]
-impl Progress {
-    #[new]
-    fn new() -> Self {
-        Progress::default()
-    }
-
-    /// Tasks of the graphs so far, tasks that have run, graphs running now, graphs that failed.
-    fn counts(&self) -> (usize, usize, usize, usize) {
-        let read = |count: &AtomicUsize| count.load(Ordering::Relaxed);
-        (read(&self.tasks), read(&self.done), read(&self.running), read(&self.failed))
-    }
-}
-
-static OBSERVERS: RwLock<Vec<Arc<Py<Progress>>>> = RwLock::new(Vec::new());
-
-struct Watchers(Vec<Arc<Py<Progress>>>);
-
-impl Watchers {
-    fn now() -> Arc<Self> {
-        Arc::new(Watchers(OBSERVERS.read().map(|observers| observers.clone()).unwrap_or_default()))
-    }
-
-    fn each(&self, tell: impl Fn(&Progress)) {
-        self.0.iter().for_each(|watcher| tell(watcher.get()));
-    }
-}
-
-impl Observer for Watchers {
-    fn started(&self, graph: &Graph) {
-        self.each(|progress| {
-            progress.tasks.fetch_add(graph.len(), Ordering::Relaxed);
-            progress.running.fetch_add(1, Ordering::Relaxed);
-        });
-    }
-
-    fn task_finished(&self, _: &Graph, _: TaskId, _: usize) {
-        self.each(|progress| {
-            progress.done.fetch_add(1, Ordering::Relaxed);
-        });
-    }
-
-    fn finished(&self, _: &Graph, failed: bool) {
-        self.each(|progress| {
-            progress.running.fetch_sub(1, Ordering::Relaxed);
-            progress.failed.fetch_add(usize::from(failed), Ordering::Relaxed);
-        });
-    }
-}
-
-#[pyfunction]
-fn add_progress(progress: Py<Progress>) {
-    if let Ok(mut observers) = OBSERVERS.write() {
-        observers.push(Arc::new(progress));
-    }
-}
-
-#[pyfunction]
-fn remove_progress(progress: &Bound<'_, Progress>) {
-    if let Ok(mut observers) = OBSERVERS.write() {
-        observers.retain(|observer| !observer.bind(progress.py()).is(progress));
-    }
-}
-
-/// Who runs the tasks of one call.
-enum Scheduler {
+enum Runner {
     Threads(Arc<Threads>),
     Synchronous(Synchronous),
 }
 
-fn scheduler(name: Option<&str>, num_workers: Option<usize>) -> PyResult<Scheduler> {
+impl Executor for Scheduler {
+    fn execute(
+        &self,
+        graph: Graph,
+        cancel: &CancelToken,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Vec<Value>, ExecError> {
+        match &self.runner {
+            Runner::Threads(threads) => threads.execute(self.hosted(graph), cancel, observer),
+            Runner::Synchronous(synchronous) => synchronous.execute(self.hosted(graph), cancel, observer),
+        }
+    }
+}
+
+impl Scheduler {
+    fn hosted(&self, graph: Graph) -> Graph {
+        match &self.host {
+            Some(host) => graph.hosted(Arc::clone(host)),
+            None => graph,
+        }
+    }
+}
+
+fn scheduler(py: Python<'_>, name: Option<&str>, num_workers: Option<usize>) -> PyResult<Scheduler> {
     let settings = selion::settings().map_err(to_python)?;
     let chosen = settings.text("scheduler");
     let memory_limit = settings.integer("memory_limit");
+    let threads = || match num_workers {
+        None => selion::executor().map_err(to_python).map(Runner::Threads),
+        Some(threads) => {
+            let config = Config { threads, memory_limit, ..Config::default() };
+            Ok(Runner::Threads(Arc::new(Threads::new(config))))
+        }
+    };
     match name.or(chosen.as_deref()).unwrap_or("threads") {
-        "threads" | "threading" | "multithreading" => Ok(Scheduler::Threads(match num_workers {
-            None => selion::executor().map_err(to_python)?,
-            Some(threads) => Arc::new(Threads::new(Config { threads, memory_limit, ..Config::default() })),
-        })),
+        "threads" | "threading" | "multithreading" => Ok(Scheduler { runner: threads()?, host: None }),
+        "processes" | "multiprocessing" => {
+            Ok(Scheduler { runner: threads()?, host: Some(Arc::new(Processes::new(py)?)) })
+        }
         "synchronous" | "sync" | "single-threaded" => {
-            Ok(Scheduler::Synchronous(Synchronous::new(Config { threads: 1, memory_limit, ..Config::default() })))
+            let config = Config { threads: 1, memory_limit, ..Config::default() };
+            Ok(Scheduler { runner: Runner::Synchronous(Synchronous::new(config)), host: None })
         }
         other => Err(pyo3::exceptions::PyValueError::new_err(format!(
             "Expected one of [distributed, multiprocessing, processes, single-threaded, sync, synchronous, threading, threads]; got '{other}'"
@@ -136,17 +103,16 @@ impl selion::Run for Call<'_> {
     fn run(&mut self, graph: Graph) -> Result<Vec<Value>, ExecError> {
         let cancel = CancelToken::default();
         let observer = Watchers::now();
-        match self.scheduler {
-            Scheduler::Synchronous(executor) => executor.execute(graph, &cancel, observer),
-            Scheduler::Threads(executor) if MAIN_THREAD.get() != Some(&std::thread::current().id()) => {
-                executor.execute(graph, &cancel, observer)
+        match &self.scheduler.runner {
+            Runner::Threads(threads) if is_main_thread() => {
+                threads.execute_polling(self.scheduler.hosted(graph), &cancel, observer, &mut || self.go_on())
             }
-            Scheduler::Threads(executor) => executor.execute_polling(graph, &cancel, observer, &mut || self.go_on()),
+            _ => self.scheduler.execute(graph, &cancel, observer),
         }
     }
 
     fn go_on(&mut self) -> bool {
-        if MAIN_THREAD.get() != Some(&std::thread::current().id()) {
+        if !is_main_thread() {
             return true;
         }
         let looked = Python::attach(|py| py.check_signals());
@@ -192,7 +158,7 @@ fn compute<'py>(
     scheduler: Option<&str>,
     num_workers: Option<usize>,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let (collections, scheduler) = (self::collections(collections)?, self::scheduler(scheduler, num_workers)?);
+    let (collections, scheduler) = (self::collections(collections)?, self::scheduler(py, scheduler, num_workers)?);
     let values = without_gil(py, &scheduler, |run| selion::compute_with(&collections, run))?;
     let to_python = |(value, collection): (Value, &Collection)| match (value, collection) {
         (Value::Chunk(chunk), Collection::Array(_)) => to_numpy(py, chunk),
@@ -210,12 +176,8 @@ fn persist<'py>(
     scheduler: Option<&str>,
     num_workers: Option<usize>,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let (collections, scheduler) = (self::collections(collections)?, self::scheduler(scheduler, num_workers)?);
-    let executor: Arc<dyn Executor> = match scheduler {
-        Scheduler::Threads(threads) => threads,
-        Scheduler::Synchronous(synchronous) => Arc::new(synchronous),
-    };
-    let executor = Arc::new(InBackground { executor, _alive: Arc::clone(&ALIVE) });
+    let (collections, scheduler) = (self::collections(collections)?, self::scheduler(py, scheduler, num_workers)?);
+    let executor = Arc::new(InBackground { executor: scheduler, _alive: Arc::clone(&ALIVE) });
     let kept = py.detach(|| selion::persist_with(&collections, executor, &BACKGROUND, Watchers::now()));
     let to_python = |collection| match collection {
         Collection::Array(array) => Ok(Bound::new(py, PyArray(array))?.into_any()),
@@ -226,7 +188,7 @@ fn persist<'py>(
 
 /// An executor of the background: `ALIVE` is held as long as it is.
 struct InBackground {
-    executor: Arc<dyn Executor>,
+    executor: Scheduler,
     _alive: Arc<()>,
 }
 
@@ -262,21 +224,18 @@ pub(crate) fn run_graph(py: Python<'_>, graph: Graph, num_workers: Option<usize>
 /// Computes an array of unknown lengths and keeps its blocks.
 #[pyfunction]
 fn compute_chunk_sizes(py: Python<'_>, array: &PyArray) -> PyResult<PyArray> {
-    let scheduler = scheduler(None, None)?;
+    let scheduler = scheduler(py, None, None)?;
     without_gil(py, &scheduler, |run| selion::compute_chunk_sizes_with(&array.0, run)).map(PyArray)
 }
 
 /// Computes arrays into sinks.
 pub(crate) fn store(py: Python<'_>, targets: &[(Array, Arc<dyn ChunkSink>)], name: Option<&str>) -> PyResult<()> {
-    let scheduler = scheduler(name, None)?;
+    let scheduler = scheduler(py, name, None)?;
     without_gil(py, &scheduler, |run| selion::store_with(targets, run))
 }
 
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let _ = MAIN_THREAD.set(std::thread::current().id());
-    m.add_class::<Progress>()?;
-    m.add_function(wrap_pyfunction!(add_progress, m)?)?;
-    m.add_function(wrap_pyfunction!(remove_progress, m)?)?;
     m.add_function(wrap_pyfunction!(compute, m)?)?;
     m.add_function(wrap_pyfunction!(end_background, m)?)?;
     m.add_function(wrap_pyfunction!(compute_chunk_sizes, m)?)?;

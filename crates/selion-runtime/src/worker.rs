@@ -547,7 +547,7 @@ impl<'r> Worker<'r> {
     fn run_body(&mut self, task: TaskId) -> Result<Outputs, ExecError> {
         let run = self.run;
         let (body, index) = run.graph.body(task);
-        let context = TaskContext { cancel: &run.cancel };
+        let context = TaskContext { cancel: &run.cancel, host: run.graph.host() };
         let failed = |cause| Err(ExecError::Task { task: run.graph.name(task), cause });
         let mut retries = run.graph.annotations(task).retries;
         loop {

@@ -71,7 +71,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "scheduler",
         kind: Kind::Text,
         default: "threads",
-        about: "Who runs tasks: threads, or synchronous for debugging.",
+        about: "Who runs tasks: threads, processes for Python functions, or synchronous for debugging.",
     },
     Setting { key: "array.chunk-size", kind: Kind::Bytes, default: "128MiB", about: "What automatic chunks aim at." },
     Setting {

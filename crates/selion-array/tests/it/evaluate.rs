@@ -8,7 +8,7 @@ use selion_core::{Buffer, CancelToken, Chunk, Graph, TaskContext, TaskError, Val
 /// Runs all tasks of a graph, in order, and returns the wanted values.
 pub(crate) fn run(graph: &Graph) -> Result<Vec<Value>, TaskError> {
     let cancel = CancelToken::default();
-    let context = TaskContext { cancel: &cancel };
+    let context = TaskContext { cancel: &cancel, host: None };
     let mut values: HashMap<usize, Value> = HashMap::new();
     for task in graph.tasks() {
         let (body, index) = graph.body(task);

@@ -12,6 +12,7 @@ use super::args::{Arg, take_apart};
 use crate::chunk::{from_numpy, to_numpy_readonly};
 use crate::convert::numpy_dtype;
 use crate::errors::raised;
+use crate::processes::Processes;
 
 /// What a Python object takes that does not say its size.
 const OBJECT_BYTES: usize = 64;
@@ -155,7 +156,7 @@ impl PyCall {
         }
     }
 
-    fn run_in_python(&self, py: Python<'_>, inputs: &[Value]) -> PyResult<Value> {
+    fn run_in_python(&self, py: Python<'_>, inputs: &[Value], context: &TaskContext<'_>) -> PyResult<Value> {
         let mut values = inputs.iter().map(|value| from_value(py, value));
         let dynamic = match &self.callee {
             Callee::Input => values.next().transpose()?,
@@ -181,7 +182,11 @@ impl PyCall {
             }
             _ => None,
         };
-        function.call(args, keywords.as_ref()).map(to_value)
+        match Processes::of(context) {
+            None => function.call(args, keywords.as_ref()),
+            Some(processes) => processes.call(self.name(), function, args, keywords, context.cancel),
+        }
+        .map(to_value)
     }
 }
 
@@ -193,8 +198,8 @@ impl Call for PyCall {
         }
     }
 
-    fn run(&self, inputs: &[Value], _: &TaskContext<'_>) -> Result<Value, TaskError> {
-        Python::attach(|py| self.run_in_python(py, inputs)).map_err(raised)
+    fn run(&self, inputs: &[Value], context: &TaskContext<'_>) -> Result<Value, TaskError> {
+        Python::attach(|py| self.run_in_python(py, inputs, context)).map_err(raised)
     }
 
     fn key(&self) -> Option<&str> {

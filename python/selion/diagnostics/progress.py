@@ -1,13 +1,4 @@
-"""Watching a computation: a progress bar.
-
-Examples
---------
->>> import selion.array as da
->>> from selion.diagnostics import ProgressBar
->>> with ProgressBar():
-...     total = da.ones((4, 4), chunks=2).sum().compute()
-[########################################] | 100% Completed | ...
-"""
+"""A progress bar."""
 
 from __future__ import annotations
 
@@ -33,6 +24,15 @@ class ProgressBar:
         Seconds between two looks.
     out : file, optional
         Where to write; ``sys.stdout`` by default.
+
+    Examples
+    --------
+    >>> import selion
+    >>> from selion.diagnostics import ProgressBar
+    >>> with ProgressBar(width=10):
+    ...     selion.delayed(sum)([1, 2]).compute()
+    3
+    [##########] | 100% Completed | ...
     """
 
     def __init__(self, minimum=0, width=40, dt=0.1, out=None):
@@ -50,7 +50,7 @@ class ProgressBar:
         self._progress = _selion.Progress()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="selion-progress")
-        _selion.add_progress(self._progress)
+        self._progress.register()
         self._thread.start()
 
     def unregister(self):
@@ -59,7 +59,7 @@ class ProgressBar:
             return
         self._stop.set()
         self._thread.join()
-        _selion.remove_progress(self._progress)
+        self._progress.unregister()
         self._progress = None
 
     def __enter__(self):
