@@ -227,6 +227,15 @@ impl Delayed {
         (self.work() as &dyn Any).downcast_ref()
     }
 
+    /// The value, if it is one that is there.
+    pub fn there(&self) -> Option<Value> {
+        let Kept(promise) = self.as_call()?;
+        match promise.get() {
+            Some(Ok(values)) => values.first().cloned(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn settings(&self) -> Option<&Settings> {
         self.0.settings.as_ref()
     }

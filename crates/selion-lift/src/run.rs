@@ -187,7 +187,7 @@ fn run_here(graph: &Graph) -> Result<Vec<Value>, selion_core::TaskError> {
         value.unwrap_or(Value::Unit)
     };
     let cancel = CancelToken::default();
-    let context = TaskContext { cancel: &cancel };
+    let context = TaskContext { cancel: &cancel, host: None };
     for task in graph.tasks() {
         let (body, index) = graph.body(task);
         let mut inputs: Vec<Value> = graph.inputs(task).iter().map(|id| take(&mut values, *id)).collect();

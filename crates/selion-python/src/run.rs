@@ -217,7 +217,7 @@ fn end_background(py: Python<'_>) -> PyResult<()> {
 
 /// Runs a graph for its wanted values.
 pub(crate) fn run_graph(py: Python<'_>, graph: Graph, num_workers: Option<usize>) -> PyResult<Vec<Value>> {
-    let scheduler = scheduler(None, num_workers)?;
+    let scheduler = scheduler(py, None, num_workers)?;
     without_gil(py, &scheduler, |run| Ok(run.run(graph)?))
 }
 

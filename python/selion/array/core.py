@@ -11,7 +11,7 @@ import numpy as np
 from selion import _selion
 from selion._base import compute, persist
 from selion._visualize import visualize
-from selion.array import _html
+from selion.array import _html, _recipes  # noqa: F401: calls are noted from here on
 
 
 def _operand(x):
@@ -446,6 +446,9 @@ class Array:
     def copy(self) -> Array:
         """The same array; what is done in place to one does not show in the other."""
         return Array(self._native)
+
+    def __reduce__(self):
+        return Array, (self._native,)
 
     def __copy__(self):
         return self.copy()

@@ -352,7 +352,7 @@ fn dask_explain<'py>(
     Ok((plan.tasks.len() - data, lifted.len(), groups, left))
 }
 
-pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Classes>()?;
     m.add_class::<Functions>()?;
     m.add_function(wrap_pyfunction!(dask_get, m)?)?;
