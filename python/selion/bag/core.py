@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from selion._base import compute, persist
+from selion._dask_protocol import make_collection
 from selion._selion import Delayed, DelayedLeaf
 from selion._visualize import visualize
 from selion.bag import elementwise, files, graph, grouping, reductions
@@ -1272,3 +1273,7 @@ def to_textfiles(
     2
     """
     return b.to_textfiles(path, name_function, compression, encoding, compute, storage_options, last_endline, **kwargs)
+
+
+make_collection(Item)
+make_collection(Bag)

@@ -13,8 +13,9 @@ Examples
 45
 """
 
+from selion.dask._collections import from_dask, to_dask
 from selion.dask._default import disable, enable
 from selion.dask._explain import explain
 from selion.dask._get import get
 
-__all__ = ["disable", "enable", "explain", "get"]
+__all__ = ["disable", "enable", "explain", "from_dask", "get", "to_dask"]

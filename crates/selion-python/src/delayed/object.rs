@@ -335,6 +335,12 @@ fn delayed_call<'py>(
     }
 }
 
+/// The array and the number of the block that a delayed value is; None if it is something else.
+#[pyfunction]
+fn delayed_block(delayed: &PyDelayed) -> Option<(PyArray, usize)> {
+    delayed.node.of_block().map(|(array, block)| (PyArray(array), block))
+}
+
 /// The delayed values that one needs.
 #[pyfunction]
 fn delayed_inputs<'py>(py: Python<'py>, delayed: &PyDelayed) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -383,6 +389,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyDelayedLeaf>()?;
     m.add_function(wrap_pyfunction!(delayed_container, m)?)?;
     m.add_function(wrap_pyfunction!(delayed_call, m)?)?;
+    m.add_function(wrap_pyfunction!(delayed_block, m)?)?;
     m.add_function(wrap_pyfunction!(delayed_inputs, m)?)?;
     m.add_function(wrap_pyfunction!(delayed_blocks, m)?)?;
     m.add_function(wrap_pyfunction!(array_of_delayed, m)?)?;
