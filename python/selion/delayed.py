@@ -6,6 +6,7 @@ import operator
 from functools import partial
 
 from selion._base import compute, persist
+from selion._dask_protocol import make_collection
 from selion._selion import Delayed, DelayedLeaf, delayed_container
 from selion._visualize import visualize
 
@@ -128,6 +129,7 @@ def _name_methods() -> None:
     Delayed.compute = _compute
     Delayed.persist = _persist
     Delayed.visualize = _visualize
+    make_collection(Delayed)
     Delayed._finish = staticmethod(lambda values: values[0])
     Delayed._persisted = staticmethod(lambda natives: natives[0])
 

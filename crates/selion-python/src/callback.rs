@@ -64,6 +64,19 @@ impl PyBlockFunction {
         };
         Ok(PyBlockFunction { function, name, token, dtypes, gives, wants_info, is_users })
     }
+
+    /// What makes the same again.
+    fn __reduce__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let (py, this) = (slf.py(), slf.get());
+        let dtypes = this.dtypes.iter().map(|dtype| numpy_dtype(py, *dtype)).collect::<PyResult<Vec<_>>>()?;
+        let dtype = match this.gives {
+            Gives::Object => py.None().into_bound(py),
+            Gives::Arrays => PyList::new(py, dtypes)?.into_any(),
+            Gives::Array => dtypes.into_iter().next().unwrap_or_else(|| py.None().into_bound(py)),
+        };
+        let args = (&this.function, &this.name, this.token, dtype, this.wants_info).into_pyobject(py)?;
+        (slf.get_type(), args).into_pyobject(py)
+    }
 }
 
 impl PyBlockFunction {

@@ -259,6 +259,12 @@ fn end_background(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+/// Runs a graph for its wanted values.
+pub(crate) fn run_graph(py: Python<'_>, graph: Graph, num_workers: Option<usize>) -> PyResult<Vec<Value>> {
+    let scheduler = scheduler(py, None, num_workers)?;
+    without_gil(py, &scheduler, |run| Ok(run.run(graph)?))
+}
+
 /// Computes an array of unknown lengths and keeps its blocks.
 #[pyfunction]
 fn compute_chunk_sizes(py: Python<'_>, array: &PyArray) -> PyResult<PyArray> {

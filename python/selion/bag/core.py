@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from functools import partial
 
+from selion._dask_protocol import make_collection
 from selion._selion import Delayed
 from selion.bag import files, graph
 from selion.bag.base import Each
@@ -207,3 +208,6 @@ def to_textfiles(
     2
     """
     return b.to_textfiles(path, name_function, compression, encoding, compute, storage_options, last_endline, **kwargs)
+
+
+make_collection(Bag)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from selion._base import compute, persist
+from selion._dask_protocol import make_collection
 from selion._selion import Delayed
 from selion._visualize import visualize
 from selion.bag.chain import call
@@ -152,3 +153,6 @@ class Item(Lazy):
 
     def __bool__(self) -> bool:
         return bool(self.compute())
+
+
+make_collection(Item)

@@ -156,6 +156,26 @@ impl PyCall {
         }
     }
 
+    /// The function (None for nothing but the argument), arguments and keywords, with something in the inputs' places.
+    pub(super) fn taken_apart<'py>(
+        &self,
+        py: Python<'py>,
+        stand_ins: Vec<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let mut values = stand_ins.into_iter().map(Ok);
+        let function = match &self.callee {
+            Callee::Function(function) => function.callable.bind(py).clone(),
+            Callee::Input => values.next().unwrap_or_else(|| Ok(py.None().into_bound(py)))?,
+            Callee::Identity(_) => py.None().into_bound(py),
+        };
+        let args = self.args.iter().map(|arg| arg.put_together(py, &mut values)).collect::<PyResult<Vec<_>>>()?;
+        let keywords = PyDict::new(py);
+        for (name, arg) in self.more.iter().flat_map(|more| &more.keywords) {
+            keywords.set_item(name, arg.put_together(py, &mut values)?)?;
+        }
+        (function, PyTuple::new(py, args)?, keywords).into_pyobject(py)
+    }
+
     fn run_in_python(&self, py: Python<'_>, inputs: &[Value], context: &TaskContext<'_>) -> PyResult<Value> {
         let mut values = inputs.iter().map(|value| from_value(py, value));
         let dynamic = match &self.callee {
