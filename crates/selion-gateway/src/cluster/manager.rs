@@ -239,13 +239,20 @@ impl Manager {
     pub async fn wait(&self, name: &str, limit: Duration) {
         let Some(mut changed) = self.lock().clusters.get(name).map(|entry| entry.changed.subscribe()) else { return };
         let settled = async {
-            while self.look(name, |cluster| cluster.phase.status() == "PENDING") == Some(true) {
+            while self.is_starting(name) {
                 if changed.changed().await.is_err() {
                     return;
                 }
             }
         };
         let _ = tokio::time::timeout(limit, settled).await;
+    }
+
+    /// Whether waiting for a cluster makes sense; not when the gateway is about to end.
+    fn is_starting(&self, name: &str) -> bool {
+        let state = self.lock();
+        let entry = state.clusters.get(name).filter(|_| !state.draining);
+        entry.is_some_and(|entry| matches!(entry.cluster.phase, Phase::Pending | Phase::Routing))
     }
 
     /// Ends a cluster, if it has not ended.
@@ -308,9 +315,11 @@ impl Manager {
 
     // ---- the end ----
 
-    /// Takes no new clusters from now on.
+    /// Takes no new clusters from now on, and answers those who wait.
     pub fn drain(&self) {
-        self.lock().draining = true;
+        let mut state = self.lock();
+        state.draining = true;
+        state.clusters.values().for_each(|entry| entry.changed.send_replace(()));
     }
 
     /// Ends every cluster, and waits for that, `limit` at most.

@@ -17,6 +17,8 @@ pub(super) struct ApiError {
     challenge: Option<&'static str>,
 }
 
+/// What the framework says is short.
+const TEXT_BYTES_MAX: usize = 4096;
 /// Longer ones would not be read.
 const PHRASE_BYTES_MAX: usize = 160;
 
@@ -79,6 +81,13 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// A refusal that came as text, as one of ours.
+pub(super) async fn of_text(response: Response) -> Response {
+    let status = response.status();
+    let text = axum::body::to_bytes(response.into_body(), TEXT_BYTES_MAX).await.unwrap_or_default();
+    ApiError::new(status, String::from_utf8_lossy(&text)).into_response()
 }
 
 pub(super) async fn no_route() -> ApiError {

@@ -107,9 +107,18 @@ async fn count(State(app): Shared, request: Request, next: Next) -> Response {
         if matches!(method, "GET" | "POST" | "DELETE" | "HEAD") { method.to_owned() } else { "other".to_owned() };
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let mut response = next.run(request).await;
+    // Refusals of the framework are plain text, those of dashboards are not ours to change.
+    if response.status().as_u16() >= 400 && !route.contains("/clusters/{name}/{*path}") && is_plain_text(&response) {
+        response = error::of_text(response).await;
+    }
     response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     app.metrics.seconds.observe(begin.elapsed().as_secs_f64());
     let labels = RequestLabels { method, route, status: response.status().as_u16() };
     app.metrics.requests.get_or_create(&labels).inc();
     response
+}
+
+fn is_plain_text(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"))
 }
