@@ -443,7 +443,7 @@ def test_hostile_bytes_leave_the_others_alone(make_gateway, basic_auth):
         b"\x16" * 40_000,
         b"GET / HTTP/1.1\r\nHost: x\r\n" + close + b"A: " + b"x" * 200_000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\n" + close + b"A: b\nInjected: c\r\n\r\n",
-        b"POST /api/v1/clusters/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /api/v1/options HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"GET /api/v1/clusters/..%2f..%2fetc%2fpasswd HTTP/1.1\r\nHost: x\r\n" + close + b"\r\n",
         b"GET /clusters/%00%0d%0aX:1/status HTTP/1.1\r\nHost: x\r\n" + close + b"\r\n",
         b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n" + close + b"\r\n",

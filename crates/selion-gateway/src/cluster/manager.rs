@@ -34,6 +34,8 @@ const TICK: Duration = Duration::from_secs(1);
 const SWEEP_TICKS: u64 = 60;
 /// How often clusters that ended long ago are looked for, in ticks.
 const PURGE_TICKS: u64 = 60;
+/// How long a process may take to be visible once it was ordered.
+const LATE_START: Duration = Duration::from_millis(300);
 /// Lines of a log that a failure's reason cites.
 const REASON_LINES: usize = 20;
 /// Pauses between tries to reach a scheduler.
@@ -527,7 +529,12 @@ impl Manager {
     // ---- time, and what was left over ----
 
     async fn recover(self: &Arc<Self>) -> Result<(), String> {
-        let found = self.backend.running().await?;
+        let mut found = self.backend.running().await?;
+        if self.expects_more_than(&found) {
+            // What the process before this one was starting as it died may not be visible yet.
+            tokio::time::sleep(LATE_START).await;
+            found = self.backend.running().await?;
+        }
         let mut alive: HashMap<String, Vec<(Role, String)>> = HashMap::new();
         for (id, handle) in found {
             alive.entry(id.cluster).or_default().push((id.role, handle));
@@ -555,6 +562,20 @@ impl Manager {
             }
         }
         Ok(())
+    }
+
+    /// Whether a process was ordered that is not among those found.
+    fn expects_more_than(&self, found: &[(ProcessId, String)]) -> bool {
+        let is_found =
+            |cluster: &str, role: &Role| found.iter().any(|(id, _)| id.cluster == cluster && id.role == *role);
+        let state = self.lock();
+        state.clusters.iter().any(|(name, entry)| {
+            let workers =
+                entry.cluster.workers.iter().map(|(name, worker)| (Role::Worker(name.clone()), &worker.process));
+            std::iter::once((Role::Scheduler, &entry.cluster.scheduler))
+                .chain(workers)
+                .any(|(role, process)| *process == Process::Launching && !is_found(name, &role))
+        })
     }
 
     async fn pass_time(self: Arc<Self>) {
