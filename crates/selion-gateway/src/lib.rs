@@ -27,5 +27,6 @@ pub mod store;
 mod terminal;
 pub mod units;
 
+pub use proxy::client::PROXY_ARGUMENT;
 pub use run::{check_config, gateway, rotate_keys, run_proxy};
 pub use terminal::ask_secret;

@@ -49,9 +49,14 @@ impl Engine for Dask {
     }
 }
 
-/// The interpreter: that of the environment chosen, else that of the command which started the gateway, else the path's.
+/// The interpreter: that of the environment chosen, else the one that the operator named in `SELION_PYTHON`, else the one
+/// beside this executable, which a wheel has put there, else the path's.
 fn python(cluster: &Cluster) -> Vec<String> {
-    let own = || std::env::var("SELION_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let beside = || {
+        let python = std::env::current_exe().ok()?.with_file_name("python");
+        python.exists().then(|| python.to_string_lossy().into_owned())
+    };
+    let own = || std::env::var("SELION_PYTHON").ok().or_else(beside).unwrap_or_else(|| "python3".to_owned());
     let chosen = cluster.settings.environment_path.as_ref();
     vec![chosen.map_or_else(own, |folder| format!("{}/bin/python", folder.trim_end_matches('/')))]
 }
