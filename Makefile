@@ -14,7 +14,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python bench lint docs clean ext cargo
+.PHONY: help demo test test-rust test-python bench lint docs clean ext gateway cargo
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -44,7 +44,7 @@ test-rust: cargo $(VENV)/.made
 	@out=$$(cargo test $(RUST_TESTED) --doc 2>&1) || { echo "$$out"; exit 1; }; \
 	echo "doctests passed: $$(grep -o '[0-9]* passed' <<<"$$out" | awk '{n += $$1} END {print n}')"
 
-test-python: ext $(VENV)/.deps-test
+test-python: ext gateway $(VENV)/.deps-test
 	@$(PY) -m pytest $(ARGS)
 
 bench: ext $(VENV)/.deps-bench
@@ -72,6 +72,11 @@ ext: cargo $(VENV)/.deps-build
 	@mkdir -p target; echo "building selion._selion (target/maturin.log)"; \
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/maturin develop --release >target/maturin.log 2>&1 \
 	  || { cat target/maturin.log; exit 1; }
+
+# The gateway is a program of its own, beside the interpreter.
+gateway: cargo $(VENV)/.made
+	@echo "building selion-gateway"; cargo build --quiet --release -p selion-cli
+	@install target/release/selion $(VENV)/bin/selion-gateway
 
 cargo:
 	@command -v cargo >/dev/null || { echo "selion needs Rust: https://rustup.rs" >&2; exit 1; }
