@@ -141,6 +141,8 @@ pub struct Scheduler {
     pub(crate) hungry: Vec<WorkerId>,
     /// Values and runs of workers from before, which no client has asked for yet.
     pub(crate) unclaimed: Map<Key, SmallVec<[(WorkerId, u64); 1]>>,
+    /// What is known only from workers, and has just come to be named.
+    adopted: Vec<Ix>,
     pub(crate) unclaimed_runs: Map<Key, (WorkerId, u32)>,
     pub(crate) unclaimed_since: Micros,
     pub(crate) retiring: Vec<WorkerId>,
@@ -174,6 +176,7 @@ impl Scheduler {
             backlogs: BTreeSet::new(),
             hungry: Vec::new(),
             unclaimed: Map::default(),
+            adopted: Vec::new(),
             unclaimed_runs: Map::default(),
             unclaimed_since: 0,
             retiring: Vec::new(),
@@ -249,7 +252,10 @@ impl Scheduler {
         }
         for (key, nbytes) in holds {
             match self.tasks.find(key) {
-                Some(ix) => self.claim(ix, id, nbytes),
+                Some(ix) => {
+                    self.claim(ix, id, nbytes);
+                    self.check_needed(ix);
+                }
                 None => self.unclaimed.entry(key).or_default().push((id, nbytes)),
             }
         }
@@ -372,10 +378,9 @@ impl Scheduler {
             self.want(ix, client);
         }
         // What nobody wants and nothing reads is not remembered.
+        others.append(&mut self.adopted);
         for ix in others {
-            if self.tasks.contains(ix) && self.tasks[ix].dependents.is_empty() {
-                self.check_needed(ix);
-            }
+            self.check_needed(ix);
         }
     }
 
@@ -422,11 +427,14 @@ impl Scheduler {
         }
         if let Some(ix) = self.tasks.find(task.key) {
             let known = &self.tasks[ix];
-            if known.blob == NO_BLOB && blob != NO_BLOB && known.is_there() && inputs.is_empty() {
+            if known.blob == NO_BLOB && blob != NO_BLOB && known.is_there() && !inputs.contains(&ix) {
                 // Its value was known, but not how it was made.
                 self.blobs[blob as usize].users += 1;
+                for input in &inputs {
+                    self.tasks[*input].dependents.push(ix);
+                }
                 let known = &mut self.tasks[ix];
-                (known.blob, known.index, known.args) = (blob, task.index, task.args);
+                (known.blob, known.index, known.args, known.inputs) = (blob, task.index, task.args, inputs);
                 return Ok(ix);
             }
             let same =
@@ -511,7 +519,9 @@ impl Scheduler {
             wanted: false,
         };
         let group = self.group("data".into());
-        self.intern(task, &[group], &[]).ok()
+        let ix = self.intern(task, &[group], &[]).ok()?;
+        self.adopted.push(ix);
+        Some(ix)
     }
 
     fn group(&mut self, name: Arc<str>) -> u32 {
@@ -565,8 +575,10 @@ impl Scheduler {
                 }
             }
         };
-        self.claim(ix, worker, nbytes);
-        self.want(ix, client);
+        if self.fleet.get(worker).is_some() {
+            self.claim(ix, worker, nbytes);
+        }
+        self.want(ix, client); // which says that it is lost if nobody holds it
     }
 
     pub(crate) fn refuse(&mut self, client: ClientId, key: Key, kind: FailureKind, message: &str) {
