@@ -22,4 +22,4 @@ pub use client::{Client, ClientConfig, ClientError, FutureState, Status};
 pub use peer::PeerError;
 pub use runtime::{Code, Parts, Running, Runtime};
 pub use server::{Server, ServerConfig};
-pub use worker::{Worker, WorkerConfig};
+pub use worker::{Worker, WorkerConfig, current_task, rejoin, secede, while_waiting};

@@ -75,7 +75,9 @@ impl Running {
     /// Stops the code, if it can be stopped. May block for a while.
     pub fn interrupt(&self) {
         self.cancel.cancel();
-        if let Some(hook) = &*self.hook.lock().unwrap_or_else(PoisonError::into_inner) {
+        // Not under the lock: it may have to wait for what the code holds.
+        let hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(hook) = hook {
             hook();
         }
     }

@@ -135,7 +135,7 @@ impl Hub {
 
     async fn watch(self: Rc<Self>) {
         loop {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
             {
                 let mut state = self.state.borrow_mut();
                 state.tick();

@@ -3,7 +3,7 @@
 //! The bookkeeping ([`Desk`]) is behind one lock that is held for moments only: a thread that has finished a task takes
 //! the next one itself, so that tasks which follow each other here do not wait for any message.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
@@ -96,6 +96,10 @@ struct Inner {
 thread_local! {
     /// The task that this thread runs, if it is one of a worker's.
     static CURRENT: Cell<Option<(Key, u32)>> = const { Cell::new(None) };
+    /// Whether it has given its place to others.
+    static SECEDED: Cell<bool> = const { Cell::new(false) };
+    /// The worker whose thread this is.
+    static WORKER: RefCell<Option<Arc<Inner>>> = const { RefCell::new(None) };
 }
 
 /// A running worker. Dropping it ends it.
@@ -176,11 +180,6 @@ impl Worker {
     pub fn close(&self) {
         self.inner.end();
     }
-
-    /// A handle for functions that run on this worker and wait for something.
-    pub fn stand_in(&self) -> StandIn {
-        StandIn(Arc::clone(&self.inner))
-    }
 }
 
 impl Drop for Worker {
@@ -189,27 +188,26 @@ impl Drop for Worker {
     }
 }
 
-/// Lets other threads work while a task waits.
-#[derive(Clone)]
-pub struct StandIn(Arc<Inner>);
-
-impl StandIn {
-    /// Runs `wait`; if this thread runs a task, another thread takes the next tasks meanwhile, and the scheduler counts
-    /// this task as waiting.
-    pub fn while_waiting<R>(&self, wait: impl FnOnce() -> R) -> R {
-        if CURRENT.get().is_none() {
-            return wait();
-        }
-        self.secede();
-        let result = wait();
-        self.rejoin();
-        result
+/// Runs `wait`; if this thread runs a task of a worker, another thread takes the next tasks meanwhile, and the scheduler
+/// counts this task as waiting.
+pub fn while_waiting<R>(wait: impl FnOnce() -> R) -> R {
+    let seceded = secede();
+    let result = wait();
+    if seceded {
+        rejoin();
     }
+    result
+}
 
-    /// The task on this thread no longer counts: another thread takes its place.
-    pub fn secede(&self) {
-        let Some((key, attempt)) = CURRENT.get() else { return };
-        let inner = &self.0;
+/// The task on this thread no longer counts: another thread takes its place. Whether there is such a task, and it did
+/// count.
+pub fn secede() -> bool {
+    let Some((key, attempt)) = CURRENT.get() else { return false };
+    if SECEDED.replace(true) {
+        return false;
+    }
+    WORKER.with_borrow(|inner| {
+        let Some(inner) = inner else { return };
         let waiting = inner.waiting.fetch_add(1, Ordering::AcqRel) + 1;
         if inner.threads.load(Ordering::Acquire) < inner.config.nthreads + waiting {
             // Without a thread to stand in the tasks here wait longer; nothing is lost.
@@ -217,20 +215,27 @@ impl StandIn {
         }
         lock(&inner.desk).say(FromWorker::Seceded(key, attempt, true));
         inner.outbox.notify_one();
-    }
+    });
+    true
+}
 
-    /// The task on this thread counts again.
-    pub fn rejoin(&self) {
-        let Some((key, attempt)) = CURRENT.get() else { return };
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
-        lock(&self.0.desk).say(FromWorker::Seceded(key, attempt, false));
-        self.0.outbox.notify_one();
+/// The task on this thread counts again.
+pub fn rejoin() {
+    let Some((key, attempt)) = CURRENT.get() else { return };
+    if !SECEDED.replace(false) {
+        return;
     }
+    WORKER.with_borrow(|inner| {
+        let Some(inner) = inner else { return };
+        inner.waiting.fetch_sub(1, Ordering::AcqRel);
+        lock(&inner.desk).say(FromWorker::Seceded(key, attempt, false));
+        inner.outbox.notify_one();
+    });
+}
 
-    /// The key of the task on this thread.
-    pub fn current(&self) -> Option<Key> {
-        CURRENT.get().map(|(key, _)| key)
-    }
+/// The key of the task that this thread runs, if it runs one of a worker's.
+pub fn current_task() -> Option<Key> {
+    CURRENT.get().map(|(key, _)| key)
 }
 
 impl Inner {
@@ -247,6 +252,7 @@ impl Inner {
         self.threads.fetch_add(1, Ordering::AcqRel);
         let number = self.threads.load(Ordering::Acquire);
         let spawned = std::thread::Builder::new().name(format!("selion-task-{number}")).spawn(move || {
+            WORKER.set(Some(Arc::clone(&inner)));
             inner.work();
             inner.threads.fetch_sub(1, Ordering::AcqRel);
         });
@@ -341,6 +347,7 @@ impl Inner {
                 .unwrap_or_else(|_| Err(failure(FailureKind::Raised, "the task panicked".to_owned())))
         });
         running.on_interrupt(None);
+        rejoin();
         CURRENT.set(None);
         let micros = began.elapsed().as_micros() as u64;
         let stopped = lock(&self.active).remove(&key).and_then(|active| active.stopped);
@@ -427,7 +434,7 @@ impl Shell {
                 Err(_) => {}
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
+            pause = (pause * 2).min(Duration::from_millis(250));
         }
     }
 
@@ -441,7 +448,8 @@ impl Shell {
         let mut reading = BufReader::with_capacity(256 << 10, reading);
         let writer = Writer::default();
         let info = {
-            let desk = lock(&self.inner.desk);
+            let mut desk = lock(&self.inner.desk);
+            desk.take_outbox(); // what happened without a scheduler is part of what is told now
             WorkerInfo {
                 name: config.name.clone(),
                 address: self.address.clone(),

@@ -88,8 +88,7 @@ struct Cluster {
 impl Cluster {
     fn new(workers: usize) -> Cluster {
         let token = Token::generate().unwrap();
-        let config =
-            ServerConfig { listen: "127.0.0.1:0".into(), token: token.clone(), scheduler: Default::default() };
+        let config = ServerConfig { listen: "127.0.0.1:0".into(), token: token.clone(), scheduler: Default::default() };
         let server = Server::bind(config).unwrap();
         let address: Address = server.address().unwrap().to_string().parse().unwrap();
         std::thread::spawn(move || server.run());
@@ -143,8 +142,8 @@ fn call(function: &'static str, key: u128, constant: i64, inputs: &[u128]) -> Su
     Submit {
         blobs: vec![(blob, Bytes::from_static(function.as_bytes()))],
         groups: vec![function.into()],
-        rules: vec![],
         tasks: vec![task],
+        ..Submit::default()
     }
 }
 

@@ -15,4 +15,4 @@ mod token;
 pub use address::{Address, AddressError};
 pub use frame::{Frame, Limits, read_frame, write_frame};
 pub use handshake::{HandshakeError, PROTOCOL, Role, accept, connect};
-pub use token::{Token, TokenError};
+pub use token::{LeftToken, Token, TokenError};

@@ -2,8 +2,10 @@
 //!
 //! * `array`: the class `Array` and the functions that make one;
 //! * `chunk`: NumPy arrays in and out, without a copy;
+//! * `cluster`: schedulers, workers and clients;
 //! * `convert`: other arguments (dtypes, chunks, operands);
 //! * `index`: NumPy's indices; `callback`: Python functions on blocks;
+//! * `dask`: Dask's graphs on selion's threads;
 //! * `delayed`: Python functions that are called later;
 //! * `draw`: drawings of chunks, and `explain()`;
 //! * `overlap`: blocks that overlap their neighbours;
@@ -17,7 +19,9 @@
 mod array;
 mod callback;
 mod chunk;
+mod cluster;
 mod convert;
+mod dask;
 mod delayed;
 mod draw;
 mod errors;
@@ -40,6 +44,8 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     chunk::register(m)?;
     array::register(m)?;
     callback::register(m)?;
+    cluster::register(m)?;
+    dask::register(m)?;
     delayed::register(m)?;
     index::register(m)?;
     draw::register(m)?;

@@ -23,6 +23,7 @@ impl Scheduler {
             record.wishes.push(ix);
             record.wants += 1;
         }
+        task.cancelled = false;
         match task.state {
             State::Released => self.need(ix),
             State::Memory => {
@@ -106,6 +107,12 @@ impl Scheduler {
         if !self.tasks.contains(ix) || self.tasks[ix].state != State::Waiting {
             return;
         }
+        if !self.unclaimed_runs.is_empty()
+            && let Some((worker, attempt)) = self.unclaimed_runs.remove(&self.tasks[ix].key)
+            && self.fleet.get(worker).is_some()
+        {
+            return self.continue_on(ix, worker, attempt);
+        }
         let mut pending = 0;
         let mut failure = None;
         for input in &self.tasks[ix].inputs {
@@ -169,8 +176,11 @@ impl Scheduler {
                     self.stop_reading(ix, &mut stack);
                 }
                 State::Assigned(worker) => {
+                    let key = self.tasks[ix].key;
+                    if std::mem::take(&mut self.tasks[ix].cancelled) {
+                        self.tell(worker, ToWorker::Interrupt(key, "it was cancelled".to_owned()));
+                    }
                     if !std::mem::replace(&mut self.tasks[ix].recalled, true) {
-                        let key = self.tasks[ix].key;
                         self.tell(worker, ToWorker::Recall(key));
                     }
                     continue; // the worker's answer decides
@@ -294,10 +304,12 @@ impl Scheduler {
         value: Option<Bytes>,
     ) {
         let Some(ix) = self.assigned_here(worker, key, attempt) else {
-            if self.tasks.find(key).is_none() && self.unclaimed_runs.remove(&key).is_some() {
-                self.unclaimed.entry(key).or_default().push((worker, nbytes));
-            } else {
-                self.tell(worker, ToWorker::Drop(vec![key]));
+            match self.tasks.find(key) {
+                None if self.unclaimed_runs.remove(&key).is_some() => {
+                    self.unclaimed.entry(key).or_default().push((worker, nbytes));
+                }
+                Some(ix) if self.tasks[ix].holders.contains(&worker) => {} // it was told before
+                _ => self.tell(worker, ToWorker::Drop(vec![key])),
             }
             return;
         };
@@ -545,14 +557,11 @@ impl Scheduler {
             }
         }
         for ix in found.into_iter().rev() {
-            if !self.tasks.contains(ix) || self.tasks[ix].is_needed() {
-                continue;
+            if self.tasks.contains(ix) {
+                // What runs may still be read by a dependent that is on its way back.
+                self.tasks[ix].cancelled = true;
+                self.check_needed(ix);
             }
-            if let State::Assigned(worker) = self.tasks[ix].state {
-                let key = self.tasks[ix].key;
-                self.tell(worker, ToWorker::Interrupt(key, reason.to_owned()));
-            }
-            self.check_needed(ix);
         }
     }
 
@@ -592,8 +601,7 @@ impl Scheduler {
             self.dequeue(ix);
         }
         self.tasks[ix].attempt = attempt;
-        self.tasks[ix].recalled = false;
-        self.put_on(ix, worker);
+        self.count_to(ix, worker);
         self.tasks[ix].begun = true;
     }
 

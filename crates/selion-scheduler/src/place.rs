@@ -48,6 +48,9 @@ impl Scheduler {
 
     /// Sends out what can be sent out.
     pub(crate) fn settle(&mut self) {
+        if self.now < self.held_until {
+            return;
+        }
         self.isolate_suspects();
         self.serve();
         self.share_backlogs();
@@ -329,7 +332,7 @@ impl Scheduler {
         }
     }
 
-    fn count_to(&mut self, ix: Ix, worker: WorkerId) {
+    pub(crate) fn count_to(&mut self, ix: Ix, worker: WorkerId) {
         let expected = self.expected(ix).min(u64::from(u32::MAX)) as u32;
         self.tasks.set_state(ix, State::Assigned(worker));
         let task = &mut self.tasks[ix];
@@ -407,7 +410,8 @@ impl Scheduler {
 
     /// Sends a task that has just begun to wait ahead of its inputs, if that may be.
     pub(crate) fn send_after_inputs(&mut self, ix: Ix) {
-        if let Some(worker) = self.goes_ahead(ix)
+        if self.now >= self.held_until
+            && let Some(worker) = self.goes_ahead(ix)
             && self.fleet.is_open(worker)
         {
             self.put_on(ix, worker);

@@ -81,6 +81,8 @@ pub(crate) struct Record {
     pub(crate) begun: bool,
     /// Asked back from its worker.
     pub(crate) recalled: bool,
+    /// A client has cancelled it: if nobody else needs it, it is stopped even if it runs.
+    pub(crate) cancelled: bool,
 }
 
 impl Record {

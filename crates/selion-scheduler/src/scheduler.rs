@@ -21,6 +21,9 @@ pub(crate) const SHORTEST: u64 = 20;
 /// What a task is taken to run for before one of its kind has run. Microseconds.
 pub(crate) const UNKNOWN: u64 = 10_000;
 
+/// How long nothing is sent out after a client came back from another scheduler: workers come back meanwhile.
+const RETURN: Micros = 600_000;
+
 /// What may be set.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -111,7 +114,7 @@ pub(crate) struct Blob {
 ///     group: 0, rules: 0, place: 0, wanted: true,
 /// };
 /// let submit = Submit {
-///     blobs: vec![(BlobId(9), "inc".into())], groups: vec!["inc".into()], rules: vec![], tasks: vec![task],
+///     blobs: vec![(BlobId(9), "inc".into())], groups: vec!["inc".into()], tasks: vec![task], ..Submit::default()
 /// };
 /// scheduler.from_client(ClientId(0), FromClient::Submit(submit));
 /// let actions = scheduler.actions();
@@ -146,6 +149,7 @@ pub struct Scheduler {
     pub(crate) unclaimed_runs: Map<Key, (WorkerId, u32)>,
     pub(crate) unclaimed_since: Micros,
     pub(crate) retiring: Vec<WorkerId>,
+    pub(crate) held_until: Micros,
     /// Whether something that only a retiring worker holds is to be moved.
     pub(crate) moves_due: bool,
     generation: u32,
@@ -180,6 +184,7 @@ impl Scheduler {
             unclaimed_runs: Map::default(),
             unclaimed_since: 0,
             retiring: Vec::new(),
+            held_until: 0,
             moves_due: false,
             generation: 0,
             answered: Vec::new(),
@@ -346,7 +351,10 @@ impl Scheduler {
     }
 
     fn submit(&mut self, client: ClientId, submit: Submit) {
-        let Submit { blobs, groups, rules, tasks } = submit;
+        let Submit { blobs, groups, rules, tasks, again } = submit;
+        if again {
+            self.held_until = self.now + RETURN;
+        }
         self.generation = self.generation.wrapping_add(1);
         for (id, bytes) in blobs {
             self.blob_ids.entry(id).or_insert_with(|| {
@@ -477,6 +485,7 @@ impl Scheduler {
             lacked: 0,
             begun: false,
             recalled: false,
+            cancelled: false,
         };
         let ix = self.tasks.insert(record);
         for input in inputs {
@@ -921,6 +930,9 @@ impl Scheduler {
         for (id, client) in &self.clients {
             let wanted = self.tasks.iter().filter(|(_, task)| task.wanted.contains(id));
             assert_eq!(client.wants, wanted.count(), "wishes of {id:?}");
+        }
+        if self.now < self.held_until {
+            return;
         }
         for (number, class) in (0..).zip(&self.classes) {
             let stuck = self.fleet.open(number).next().filter(|_| !class.queue.is_empty());

@@ -8,5 +8,5 @@ mod args;
 mod call;
 mod object;
 
-pub(crate) use call::from_value;
+pub(crate) use call::{GIL, from_value, to_value};
 pub(crate) use object::{PyDelayed, register};
