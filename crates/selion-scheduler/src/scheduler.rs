@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::adaptive::Member;
 use crate::fleet::{Duty, Fleet, Worker};
 use crate::ids::{Map, Set};
 use crate::message::{
@@ -664,6 +665,8 @@ pub struct Summary {
     pub done: u64,
     /// Tasks that could run and wait for a worker.
     pub queued: usize,
+    /// Tasks that wait for inputs.
+    pub waiting: usize,
     /// Tasks on workers.
     pub processing: usize,
     /// Values that somebody needs.
@@ -726,6 +729,7 @@ impl Scheduler {
         for (group, counts) in self.groups.iter().zip(self.tasks.counts()) {
             let count = |state: usize| counts[state] as usize;
             summary.queued += count(State::READY);
+            summary.waiting += count(State::WAITING);
             summary.processing += count(State::ASSIGNED);
             summary.in_memory += count(State::MEMORY);
             summary.failed += count(State::FAILED);
@@ -772,6 +776,21 @@ impl Scheduler {
             .collect();
         workers.sort_by_key(|worker| worker.id);
         workers
+    }
+
+    /// The workers, as [`adaptive::decide`](crate::adaptive::decide) sees them.
+    pub fn members(&self) -> Vec<Member> {
+        let alone = |ix: &Ix| self.tasks[*ix].holders.len() == 1 && self.tasks[*ix].value.is_none();
+        let members = self.fleet.iter().map(|(id, worker)| Member {
+            id,
+            nthreads: worker.info.nthreads,
+            processing: worker.assigned.len(),
+            held_bytes: worker.held_bytes,
+            memory_limit: worker.info.memory_limit,
+            holds_alone: worker.holds.iter().any(alone),
+            retiring: worker.duty == Duty::Retiring,
+        });
+        members.collect()
     }
 
     /// The keys of the values that a worker holds.
