@@ -5,6 +5,7 @@
 //! * [`Desk`] is the bookkeeping of one worker: what it holds, what it may start next, what it has to fetch;
 //! * [`Wishes`] is that of one client: what it has submitted and still wants, to be told again to a new scheduler;
 //! * [`adaptive`] says how many workers there should be;
+//! * [`times`] keeps account of what the threads of a worker do;
 //! * [`message`] is what they say to each other.
 
 #![forbid(unsafe_code)]
@@ -19,6 +20,8 @@ pub mod message;
 mod place;
 mod records;
 mod scheduler;
+pub mod times;
+mod watchdog;
 mod wishes;
 
 pub use desk::{Desk, Fetch, Input, Start};

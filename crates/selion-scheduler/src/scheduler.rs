@@ -25,6 +25,9 @@ pub(crate) const UNKNOWN: u64 = 10_000;
 /// How long nothing is sent out after a client came back from another scheduler: workers come back meanwhile.
 const RETURN: Micros = 600_000;
 
+/// Larger values, and longer times, are taken to be this: sums of them stay numbers.
+pub(crate) const MOST: u64 = 1 << 44;
+
 /// What may be set.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -158,6 +161,10 @@ pub struct Scheduler {
     answered: Vec<ClientId>,
     pub(crate) others: Vec<Action>,
     pub(crate) done_total: u64,
+    /// Tasks that could run and do not, and since when that was seen.
+    pub(crate) stalled: Map<Key, Micros>,
+    /// Where the watchdog goes on looking.
+    pub(crate) looked_at: Ix,
 }
 
 impl Scheduler {
@@ -191,6 +198,8 @@ impl Scheduler {
             answered: Vec::new(),
             others: Vec::new(),
             done_total: 0,
+            stalled: Map::default(),
+            looked_at: 0,
         }
     }
 
@@ -256,7 +265,7 @@ impl Scheduler {
         if !holds.is_empty() || !runs.is_empty() {
             self.unclaimed_since = self.now;
         }
-        for (key, nbytes) in holds {
+        for (key, nbytes) in holds.into_iter().map(|(key, nbytes)| (key, nbytes.min(MOST))) {
             match self.tasks.find(key) {
                 Some(ix) => {
                     self.claim(ix, id, nbytes);
@@ -285,7 +294,7 @@ impl Scheduler {
             FromClient::Submit(submit) => self.submit(client, submit),
             FromClient::Scattered(items) => {
                 for (key, nbytes, worker) in items {
-                    self.scattered(client, key, nbytes, worker);
+                    self.scattered(client, key, nbytes.min(MOST), worker);
                 }
             }
             FromClient::Want(keys) => {
@@ -331,7 +340,7 @@ impl Scheduler {
         }
         match message {
             FromWorker::Done { key, attempt, nbytes, micros, value } => {
-                self.done(worker, key, attempt, nbytes, micros, value);
+                self.done(worker, key, attempt, nbytes.min(MOST), micros.min(MOST), value);
             }
             FromWorker::Failed { key, attempt, failure, .. } => self.failed(worker, key, attempt, failure),
             FromWorker::Recalled(key, attempt, given_back) => self.given_back(worker, key, attempt, given_back),
@@ -348,6 +357,11 @@ impl Scheduler {
                 _ => {} // what is to be moved is tried again with the next watch
             },
             FromWorker::Status(status) => self.status(worker, status),
+            FromWorker::Times(times) => {
+                if let Some(record) = self.fleet.get_mut(worker) {
+                    record.times = times;
+                }
+            }
         }
     }
 
@@ -418,7 +432,8 @@ impl Scheduler {
                 .ok_or_else(|| (FailureKind::Unknown, "its function has not been sent".to_owned()))?,
         };
         let mut inputs: SmallVec<[Ix; 4]> = SmallVec::with_capacity(task.inputs.len());
-        for input in &task.inputs {
+        let reads = if blob == NO_BLOB { &[][..] } else { &task.inputs[..] }; // data reads nothing
+        for input in reads {
             match self.find_or_adopt(*input) {
                 Some(ix) => inputs.push(ix),
                 None => return Err((FailureKind::Unknown, format!("its input {input} is not known to the scheduler"))),
@@ -478,7 +493,7 @@ impl Scheduler {
             wanted: SmallVec::new(),
             holders: SmallVec::new(),
             value: None,
-            nbytes: task.nbytes,
+            nbytes: task.nbytes.min(MOST),
             failure: None,
             expected: 0,
             deaths: 0,
@@ -709,6 +724,8 @@ pub struct WorkerSummary {
     pub info: WorkerInfo,
     /// How it was when it last said so.
     pub status: crate::message::Status,
+    /// What its threads have spent their time on.
+    pub times: crate::times::Times,
     /// How many tasks it has.
     pub processing: usize,
     /// How many values it holds.
@@ -734,7 +751,8 @@ impl Scheduler {
             summary.in_memory += count(State::MEMORY);
             summary.failed += count(State::FAILED);
             let expected = group.micros.unwrap_or(UNKNOWN).max(SHORTEST);
-            micros += expected * u64::from(counts[State::READY] + counts[State::WAITING]);
+            micros = micros
+                .saturating_add(expected.saturating_mul(u64::from(counts[State::READY] + counts[State::WAITING])));
         }
         summary.expected_seconds = micros as f64 * 1e-6;
         summary
@@ -767,6 +785,7 @@ impl Scheduler {
                 id,
                 info: worker.info.clone(),
                 status: worker.status,
+                times: worker.times,
                 processing: worker.assigned.len(),
                 holds: worker.holds.len(),
                 held_bytes: worker.held_bytes,
@@ -823,10 +842,19 @@ impl Scheduler {
                     .collect();
                 format!("waits for {} of its inputs: {}", task.pending, names.join(", "))
             }
-            State::Ready(queue) => self.explain_ready(task, queue),
+            State::Ready(queue) => self.explain_ready(ix, queue),
             State::Assigned(worker) => {
-                let name = self.fleet.get(worker).map_or("a worker", |worker| &worker.info.address);
-                format!("on worker {name}")
+                let name = self.fleet.get(worker).map_or("a worker", |worker| worker.label());
+                let missing = task.inputs.iter().filter(|input| !self.tasks[**input].is_there()).count();
+                let doing = if task.begun {
+                    "begun".to_owned()
+                } else if missing > 0 {
+                    format!("waits there for {missing} inputs that it makes before")
+                } else {
+                    "running, or among the next to run".to_owned()
+                };
+                let back = if task.recalled { "; asked to give it back if it has not begun" } else { "" };
+                format!("on worker {name}: {doing}{back}")
             }
             State::Memory => format!("done; {} bytes on {} workers", task.nbytes, task.holders.len()),
             State::Failed => {
@@ -836,39 +864,68 @@ impl Scheduler {
         }
     }
 
-    fn explain_ready(&self, task: &Record, queue: Queue) -> String {
+    fn explain_ready(&self, ix: Ix, queue: Queue) -> String {
+        let task = &self.tasks[ix];
         if self.fleet.len() == 0 {
             return "could run, but there is no worker".to_owned();
         }
-        if queue == Queue::Suspects {
-            return "waits to run alone on a worker: one that it was on has died".to_owned();
+        if self.now < self.held_until {
+            return "could run; the scheduler waits a moment for workers that may hold its value".to_owned();
         }
-        let mut reasons: Vec<String> = self
-            .fleet
-            .iter()
-            .map(|(_, worker)| {
-                let name = &worker.info.address;
-                let rules = &self.classes[task.class as usize].rules;
-                let reason = if worker.duty == Duty::Retiring {
-                    "is retiring"
-                } else if worker.status.paused {
-                    "is paused: it is short of memory"
-                } else if !worker.could_have_resources(&rules.resources) {
-                    "does not have the resources"
-                } else if !may_run(rules, worker) {
-                    "is not among the workers allowed"
-                } else if !worker.has_resources(&rules.resources) {
-                    "has its resources in use"
-                } else if worker.isolates.is_some() {
-                    "is kept for a task that may have killed another worker"
-                } else {
-                    "has work enough for now"
-                };
-                format!("{name} {reason}")
-            })
-            .collect();
-        reasons.sort();
-        format!("could run; {}", reasons.join("; "))
+        let place = match queue {
+            Queue::Suspects => "could run, alone on a worker, because workers have died that it was on".to_owned(),
+            Queue::Near(id) => {
+                let (name, before) = self.fleet.get(id).map_or(("a worker", 0), |worker| {
+                    (worker.label(), worker.near.range(..(task.priority, ix)).count())
+                });
+                format!("could run; {name} holds most of what it reads, and has {before} tasks like that before it")
+            }
+            Queue::Class(class) => {
+                let before = self.classes[class as usize].queue.range(..(task.priority, ix)).take(1_000).count();
+                format!("could run; {before} tasks are before it")
+            }
+        };
+        // Which rule refused which workers: all of them, a few by name.
+        let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (_, worker) in self.fleet.iter() {
+            refused.entry(self.refusal(task, worker)).or_default().push(worker.label());
+        }
+        let refusals = refused.into_iter().map(|(reason, mut names)| {
+            names.sort_unstable();
+            let more = match names.len() {
+                0..=3 => String::new(),
+                count => format!(" and {} more", count - 3),
+            };
+            names.truncate(3);
+            format!("{}{more}: {reason}", names.join(", "))
+        });
+        format!("{place}. {}", refusals.collect::<Vec<_>>().join("; "))
+    }
+
+    /// Why a worker does not take a task that could run.
+    fn refusal(&self, task: &Record, worker: &Worker) -> String {
+        let rules = &self.classes[task.class as usize].rules;
+        let resources = |list: &[(String, f64)]| {
+            let list: Vec<String> = list.iter().map(|(name, amount)| format!("{name}={amount}")).collect();
+            list.join(" ")
+        };
+        if worker.duty == Duty::Retiring {
+            "retiring".to_owned()
+        } else if worker.status.paused {
+            "paused, short of memory".to_owned()
+        } else if !worker.could_have_resources(&rules.resources) {
+            format!("has not {}", resources(&rules.resources))
+        } else if !may_run(rules, worker) {
+            format!("not among {}", rules.workers.join(" "))
+        } else if !worker.has_resources(&rules.resources) {
+            format!("{} in use", resources(&rules.resources))
+        } else if worker.isolates.is_some() {
+            "kept for a task that may have killed another worker".to_owned()
+        } else if worker.is_open() {
+            "takes it next".to_owned()
+        } else {
+            "has work enough for now".to_owned()
+        }
     }
 
     /// Panics if anything contradicts anything else. For tests: O(everything).

@@ -33,8 +33,8 @@ impl Cluster {
     fn second(&mut self) {
         self.now += SECOND;
         let mut came_after = Vec::new();
-        while self.pending.front().is_some_and(|asked| asked + self.start * SECOND <= self.now) {
-            came_after.push(self.now - self.pending.pop_front().unwrap());
+        while let Some(asked) = self.pending.pop_front_if(|asked| *asked + self.start * SECOND <= self.now) {
+            came_after.push(self.now - asked);
             self.members.push(Member {
                 id: WorkerId(self.next),
                 nthreads: 1,
