@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::ids::Map;
 use crate::message::{Assignment, Failure, FromWorker, Source, ToWorker};
+use crate::times::Doing;
 use crate::{Key, Priority, WorkerId};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -329,6 +330,7 @@ impl<V: Clone> Desk<V> {
     }
 
     /// The best task that can start; it counts as running from now on.
+    #[expect(clippy::should_implement_trait, reason = "what comes next changes with what is accepted")]
     pub fn next(&mut self) -> Option<Start<V>> {
         let (_, key) = self.ready.pop_first()?;
         let local = self.tasks.get_mut(&key)?;
@@ -350,6 +352,17 @@ impl<V: Clone> Desk<V> {
             inputs.push(value);
         }
         Some(Start { assignment: local.assignment.clone(), inputs })
+    }
+
+    /// What threads that run nothing wait for.
+    pub fn idle_reason(&self) -> Doing {
+        if !self.ready.is_empty() {
+            Doing::AwaitMemory
+        } else if self.tasks.values().any(|task| matches!(task.stage, Stage::Waiting(_))) {
+            Doing::AwaitInput
+        } else {
+            Doing::NoWork
+        }
     }
 
     /// Whether some task could start.

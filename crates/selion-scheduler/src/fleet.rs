@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use crate::ids::{Map, Set};
 use crate::message::{Rules, Status, ToWorker, WorkerInfo};
 use crate::records::Ix;
+use crate::times::Times;
 use crate::{Micros, Priority, WorkerId};
 
 /// How much work a worker has at hand: enough that it never waits for the next message, little enough that what comes
@@ -42,6 +43,7 @@ pub(crate) struct Worker {
     pub(crate) info: WorkerInfo,
     pub(crate) duty: Duty,
     pub(crate) status: Status,
+    pub(crate) times: Times,
     pub(crate) last_seen: Micros,
     /// In their order: the last ones are given back first.
     pub(crate) assigned: BTreeSet<(Priority, Ix)>,
@@ -85,6 +87,7 @@ impl Worker {
             info,
             duty: Duty::Running,
             status: Status::default(),
+            times: Times::default(),
             last_seen: now,
             assigned: BTreeSet::new(),
             seceded: Set::default(),
@@ -106,6 +109,11 @@ impl Worker {
             listed_busy: None,
             lanes: SmallVec::new(),
         }
+    }
+
+    /// What people call it.
+    pub(crate) fn label(&self) -> &str {
+        if self.info.name.is_empty() { &self.info.address } else { &self.info.name }
     }
 
     fn threads(&self) -> u64 {
@@ -200,6 +208,9 @@ impl Worker {
 /// The workers that take one more task of a class and urgency although they have enough, by how many as urgent ones they
 /// have.
 type Lane = (u32, i32);
+
+/// A class, and under what a worker was found in its list of open workers, and is now.
+type Change = (u32, Option<u64>, Option<u64>);
 
 /// All workers.
 #[derive(Default)]
@@ -327,8 +338,8 @@ impl Fleet {
     /// The worker that would begin a task of this class and urgency first, because all else that it has to do is less
     /// urgent.
     pub(crate) fn overtaken_by(&mut self, lane: Lane) -> Option<WorkerId> {
-        if !self.lanes.contains_key(&lane) {
-            self.lanes.insert(lane, BTreeSet::new());
+        if let std::collections::btree_map::Entry::Vacant(entry) = self.lanes.entry(lane) {
+            entry.insert(BTreeSet::new());
             let able: Vec<WorkerId> =
                 self.workers.iter().filter(|(_, worker)| worker.is_able(lane.0)).map(|(id, _)| *id).collect();
             for id in able {
@@ -404,7 +415,7 @@ impl Fleet {
         let wait = worker.wait();
         let open = worker.is_open().then_some(wait);
         let before = std::mem::replace(&mut worker.listed, open);
-        let mut changed: SmallVec<[(u32, Option<u64>, Option<u64>); 4]> = SmallVec::new();
+        let mut changed: SmallVec<[Change; 4]> = SmallVec::new();
         changed.push((0, before, open));
         for at in 0..worker.able.len() {
             let able = open.filter(|_| worker.has_resources(&worker.able[at].rules.resources));

@@ -379,6 +379,9 @@ impl Scheduler {
             }
         }
         for ix in pulled {
+            if !self.tasks.contains(ix) {
+                continue; // only another that was pulled back needed it
+            }
             let pending = self.tasks[ix].inputs.iter().filter(|input| !self.tasks[**input].is_there()).count();
             self.tasks[ix].pending = pending as u32;
             if !self.tasks[ix].is_needed() {

@@ -4,10 +4,13 @@
 //! * [`Scheduler`] decides what runs where; it sees functions, arguments and values as bytes only;
 //! * [`Desk`] is the bookkeeping of one worker: what it holds, what it may start next, what it has to fetch;
 //! * [`Wishes`] is that of one client: what it has submitted and still wants, to be told again to a new scheduler;
+//! * [`adaptive`] says how many workers there should be;
+//! * [`times`] keeps account of what the threads of a worker do;
 //! * [`message`] is what they say to each other.
 
 #![forbid(unsafe_code)]
 
+pub mod adaptive;
 mod desk;
 mod fleet;
 mod flow;
@@ -17,9 +20,11 @@ pub mod message;
 mod place;
 mod records;
 mod scheduler;
+pub mod times;
+mod watchdog;
 mod wishes;
 
 pub use desk::{Desk, Fetch, Input, Start};
 pub use ids::{BlobId, ClientId, Key, Micros, Priority, WorkerId};
-pub use scheduler::{Action, Config, Scheduler, Summary, WorkerSummary};
+pub use scheduler::{Action, Config, GroupSummary, Scheduler, Summary, WorkerSummary};
 pub use wishes::Wishes;

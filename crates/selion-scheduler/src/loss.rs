@@ -140,6 +140,7 @@ impl Scheduler {
             self.others.push(Action::Disconnect(id));
         }
         self.fail_hopeless();
+        self.look_for_stalled();
         self.fleet.close_lanes();
         self.move_again(|_| true);
         self.drop_unused_blobs();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::times::Times;
 use crate::{BlobId, Key, Priority, WorkerId};
 
 /// A task as a client describes it.
@@ -276,6 +277,8 @@ pub enum FromWorker {
     NotAcquired(Key),
     /// How it is.
     Status(Status),
+    /// What its threads have spent their time on since it began.
+    Times(Times),
 }
 
 /// How a worker is.

@@ -120,7 +120,8 @@ impl Scheduler {
             let Some(record) = self.fleet.get(worker) else { return false };
             let Some(near) = record.near.first().copied() else { return false };
             let urgency = near.0.urgency;
-            if !self.fleet.is_open(worker) && !(record.is_open_to(urgency) && record.has_less_urgent(urgency)) {
+            let overtakes = || record.is_open_to(urgency) && record.has_less_urgent(urgency);
+            if !self.fleet.is_open(worker) && !overtakes() {
                 return false;
             }
             let shared = record.able.iter().filter(|able| able.is_open()).map(|able| able.class).chain([0]);

@@ -199,6 +199,11 @@ impl Records {
         Some(record)
     }
 
+    /// One more than the largest number of a record.
+    pub(crate) fn end(&self) -> Ix {
+        self.blocks.last().map_or(0, |last| ((self.blocks.len() - 1) * BLOCK + last.len()) as Ix)
+    }
+
     pub(crate) fn contains(&self, ix: Ix) -> bool {
         slot(&self.blocks, ix).is_some()
     }

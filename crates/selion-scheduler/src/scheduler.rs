@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::adaptive::Member;
 use crate::fleet::{Duty, Fleet, Worker};
 use crate::ids::{Map, Set};
 use crate::message::{
@@ -23,6 +24,9 @@ pub(crate) const UNKNOWN: u64 = 10_000;
 
 /// How long nothing is sent out after a client came back from another scheduler: workers come back meanwhile.
 const RETURN: Micros = 600_000;
+
+/// Larger values, and longer times, are taken to be this: sums of them stay numbers.
+pub(crate) const MOST: u64 = 1 << 44;
 
 /// What may be set.
 #[derive(Clone, Debug)]
@@ -144,6 +148,8 @@ pub struct Scheduler {
     pub(crate) hungry: Vec<WorkerId>,
     /// Values and runs of workers from before, which no client has asked for yet.
     pub(crate) unclaimed: Map<Key, SmallVec<[(WorkerId, u64); 1]>>,
+    /// What is known only from workers, and has just come to be named.
+    adopted: Vec<Ix>,
     pub(crate) unclaimed_runs: Map<Key, (WorkerId, u32)>,
     pub(crate) unclaimed_since: Micros,
     pub(crate) retiring: Vec<WorkerId>,
@@ -155,6 +161,10 @@ pub struct Scheduler {
     answered: Vec<ClientId>,
     pub(crate) others: Vec<Action>,
     pub(crate) done_total: u64,
+    /// Tasks that could run and do not, and since when that was seen.
+    pub(crate) stalled: Map<Key, Micros>,
+    /// Where the watchdog goes on looking.
+    pub(crate) looked_at: Ix,
 }
 
 impl Scheduler {
@@ -178,6 +188,7 @@ impl Scheduler {
             backlogs: BTreeSet::new(),
             hungry: Vec::new(),
             unclaimed: Map::default(),
+            adopted: Vec::new(),
             unclaimed_runs: Map::default(),
             unclaimed_since: 0,
             retiring: Vec::new(),
@@ -187,6 +198,8 @@ impl Scheduler {
             answered: Vec::new(),
             others: Vec::new(),
             done_total: 0,
+            stalled: Map::default(),
+            looked_at: 0,
         }
     }
 
@@ -252,9 +265,12 @@ impl Scheduler {
         if !holds.is_empty() || !runs.is_empty() {
             self.unclaimed_since = self.now;
         }
-        for (key, nbytes) in holds {
+        for (key, nbytes) in holds.into_iter().map(|(key, nbytes)| (key, nbytes.min(MOST))) {
             match self.tasks.find(key) {
-                Some(ix) => self.claim(ix, id, nbytes),
+                Some(ix) => {
+                    self.claim(ix, id, nbytes);
+                    self.check_needed(ix);
+                }
                 None => self.unclaimed.entry(key).or_default().push((id, nbytes)),
             }
         }
@@ -278,7 +294,7 @@ impl Scheduler {
             FromClient::Submit(submit) => self.submit(client, submit),
             FromClient::Scattered(items) => {
                 for (key, nbytes, worker) in items {
-                    self.scattered(client, key, nbytes, worker);
+                    self.scattered(client, key, nbytes.min(MOST), worker);
                 }
             }
             FromClient::Want(keys) => {
@@ -324,7 +340,7 @@ impl Scheduler {
         }
         match message {
             FromWorker::Done { key, attempt, nbytes, micros, value } => {
-                self.done(worker, key, attempt, nbytes, micros, value);
+                self.done(worker, key, attempt, nbytes.min(MOST), micros.min(MOST), value);
             }
             FromWorker::Failed { key, attempt, failure, .. } => self.failed(worker, key, attempt, failure),
             FromWorker::Recalled(key, attempt, given_back) => self.given_back(worker, key, attempt, given_back),
@@ -341,6 +357,11 @@ impl Scheduler {
                 _ => {} // what is to be moved is tried again with the next watch
             },
             FromWorker::Status(status) => self.status(worker, status),
+            FromWorker::Times(times) => {
+                if let Some(record) = self.fleet.get_mut(worker) {
+                    record.times = times;
+                }
+            }
         }
     }
 
@@ -380,10 +401,9 @@ impl Scheduler {
             self.want(ix, client);
         }
         // What nobody wants and nothing reads is not remembered.
+        others.append(&mut self.adopted);
         for ix in others {
-            if self.tasks.contains(ix) && self.tasks[ix].dependents.is_empty() {
-                self.check_needed(ix);
-            }
+            self.check_needed(ix);
         }
     }
 
@@ -412,7 +432,8 @@ impl Scheduler {
                 .ok_or_else(|| (FailureKind::Unknown, "its function has not been sent".to_owned()))?,
         };
         let mut inputs: SmallVec<[Ix; 4]> = SmallVec::with_capacity(task.inputs.len());
-        for input in &task.inputs {
+        let reads = if blob == NO_BLOB { &[][..] } else { &task.inputs[..] }; // data reads nothing
+        for input in reads {
             match self.find_or_adopt(*input) {
                 Some(ix) => inputs.push(ix),
                 None => return Err((FailureKind::Unknown, format!("its input {input} is not known to the scheduler"))),
@@ -430,11 +451,14 @@ impl Scheduler {
         }
         if let Some(ix) = self.tasks.find(task.key) {
             let known = &self.tasks[ix];
-            if known.blob == NO_BLOB && blob != NO_BLOB && known.is_there() && inputs.is_empty() {
+            if known.blob == NO_BLOB && blob != NO_BLOB && known.is_there() && !inputs.contains(&ix) {
                 // Its value was known, but not how it was made.
                 self.blobs[blob as usize].users += 1;
+                for input in &inputs {
+                    self.tasks[*input].dependents.push(ix);
+                }
                 let known = &mut self.tasks[ix];
-                (known.blob, known.index, known.args) = (blob, task.index, task.args);
+                (known.blob, known.index, known.args, known.inputs) = (blob, task.index, task.args, inputs);
                 return Ok(ix);
             }
             let same =
@@ -469,7 +493,7 @@ impl Scheduler {
             wanted: SmallVec::new(),
             holders: SmallVec::new(),
             value: None,
-            nbytes: task.nbytes,
+            nbytes: task.nbytes.min(MOST),
             failure: None,
             expected: 0,
             deaths: 0,
@@ -520,7 +544,9 @@ impl Scheduler {
             wanted: false,
         };
         let group = self.group("data".into());
-        self.intern(task, &[group], &[]).ok()
+        let ix = self.intern(task, &[group], &[]).ok()?;
+        self.adopted.push(ix);
+        Some(ix)
     }
 
     fn group(&mut self, name: Arc<str>) -> u32 {
@@ -574,8 +600,10 @@ impl Scheduler {
                 }
             }
         };
-        self.claim(ix, worker, nbytes);
-        self.want(ix, client);
+        if self.fleet.get(worker).is_some() {
+            self.claim(ix, worker, nbytes);
+        }
+        self.want(ix, client); // which says that it is lost if nobody holds it
     }
 
     pub(crate) fn refuse(&mut self, client: ClientId, key: Key, kind: FailureKind, message: &str) {
@@ -652,6 +680,8 @@ pub struct Summary {
     pub done: u64,
     /// Tasks that could run and wait for a worker.
     pub queued: usize,
+    /// Tasks that wait for inputs.
+    pub waiting: usize,
     /// Tasks on workers.
     pub processing: usize,
     /// Values that somebody needs.
@@ -694,6 +724,8 @@ pub struct WorkerSummary {
     pub info: WorkerInfo,
     /// How it was when it last said so.
     pub status: crate::message::Status,
+    /// What its threads have spent their time on.
+    pub times: crate::times::Times,
     /// How many tasks it has.
     pub processing: usize,
     /// How many values it holds.
@@ -714,11 +746,13 @@ impl Scheduler {
         for (group, counts) in self.groups.iter().zip(self.tasks.counts()) {
             let count = |state: usize| counts[state] as usize;
             summary.queued += count(State::READY);
+            summary.waiting += count(State::WAITING);
             summary.processing += count(State::ASSIGNED);
             summary.in_memory += count(State::MEMORY);
             summary.failed += count(State::FAILED);
             let expected = group.micros.unwrap_or(UNKNOWN).max(SHORTEST);
-            micros += expected * u64::from(counts[State::READY] + counts[State::WAITING]);
+            micros = micros
+                .saturating_add(expected.saturating_mul(u64::from(counts[State::READY] + counts[State::WAITING])));
         }
         summary.expected_seconds = micros as f64 * 1e-6;
         summary
@@ -751,6 +785,7 @@ impl Scheduler {
                 id,
                 info: worker.info.clone(),
                 status: worker.status,
+                times: worker.times,
                 processing: worker.assigned.len(),
                 holds: worker.holds.len(),
                 held_bytes: worker.held_bytes,
@@ -760,6 +795,21 @@ impl Scheduler {
             .collect();
         workers.sort_by_key(|worker| worker.id);
         workers
+    }
+
+    /// The workers, as [`adaptive::decide`](crate::adaptive::decide) sees them.
+    pub fn members(&self) -> Vec<Member> {
+        let alone = |ix: &Ix| self.tasks[*ix].holders.len() == 1 && self.tasks[*ix].value.is_none();
+        let members = self.fleet.iter().map(|(id, worker)| Member {
+            id,
+            nthreads: worker.info.nthreads,
+            processing: worker.assigned.len(),
+            held_bytes: worker.held_bytes,
+            memory_limit: worker.info.memory_limit,
+            holds_alone: worker.holds.iter().any(alone),
+            retiring: worker.duty == Duty::Retiring,
+        });
+        members.collect()
     }
 
     /// The keys of the values that a worker holds.
@@ -792,10 +842,19 @@ impl Scheduler {
                     .collect();
                 format!("waits for {} of its inputs: {}", task.pending, names.join(", "))
             }
-            State::Ready(queue) => self.explain_ready(task, queue),
+            State::Ready(queue) => self.explain_ready(ix, queue),
             State::Assigned(worker) => {
-                let name = self.fleet.get(worker).map_or("a worker", |worker| &worker.info.address);
-                format!("on worker {name}")
+                let name = self.fleet.get(worker).map_or("a worker", |worker| worker.label());
+                let missing = task.inputs.iter().filter(|input| !self.tasks[**input].is_there()).count();
+                let doing = if task.begun {
+                    "begun".to_owned()
+                } else if missing > 0 {
+                    format!("waits there for {missing} inputs that it makes before")
+                } else {
+                    "running, or among the next to run".to_owned()
+                };
+                let back = if task.recalled { "; asked to give it back if it has not begun" } else { "" };
+                format!("on worker {name}: {doing}{back}")
             }
             State::Memory => format!("done; {} bytes on {} workers", task.nbytes, task.holders.len()),
             State::Failed => {
@@ -805,39 +864,68 @@ impl Scheduler {
         }
     }
 
-    fn explain_ready(&self, task: &Record, queue: Queue) -> String {
+    fn explain_ready(&self, ix: Ix, queue: Queue) -> String {
+        let task = &self.tasks[ix];
         if self.fleet.len() == 0 {
             return "could run, but there is no worker".to_owned();
         }
-        if queue == Queue::Suspects {
-            return "waits to run alone on a worker: one that it was on has died".to_owned();
+        if self.now < self.held_until {
+            return "could run; the scheduler waits a moment for workers that may hold its value".to_owned();
         }
-        let mut reasons: Vec<String> = self
-            .fleet
-            .iter()
-            .map(|(_, worker)| {
-                let name = &worker.info.address;
-                let rules = &self.classes[task.class as usize].rules;
-                let reason = if worker.duty == Duty::Retiring {
-                    "is retiring"
-                } else if worker.status.paused {
-                    "is paused: it is short of memory"
-                } else if !worker.could_have_resources(&rules.resources) {
-                    "does not have the resources"
-                } else if !may_run(rules, worker) {
-                    "is not among the workers allowed"
-                } else if !worker.has_resources(&rules.resources) {
-                    "has its resources in use"
-                } else if worker.isolates.is_some() {
-                    "is kept for a task that may have killed another worker"
-                } else {
-                    "has work enough for now"
-                };
-                format!("{name} {reason}")
-            })
-            .collect();
-        reasons.sort();
-        format!("could run; {}", reasons.join("; "))
+        let place = match queue {
+            Queue::Suspects => "could run, alone on a worker, because workers have died that it was on".to_owned(),
+            Queue::Near(id) => {
+                let (name, before) = self.fleet.get(id).map_or(("a worker", 0), |worker| {
+                    (worker.label(), worker.near.range(..(task.priority, ix)).count())
+                });
+                format!("could run; {name} holds most of what it reads, and has {before} tasks like that before it")
+            }
+            Queue::Class(class) => {
+                let before = self.classes[class as usize].queue.range(..(task.priority, ix)).take(1_000).count();
+                format!("could run; {before} tasks are before it")
+            }
+        };
+        // Which rule refused which workers: all of them, a few by name.
+        let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (_, worker) in self.fleet.iter() {
+            refused.entry(self.refusal(task, worker)).or_default().push(worker.label());
+        }
+        let refusals = refused.into_iter().map(|(reason, mut names)| {
+            names.sort_unstable();
+            let more = match names.len() {
+                0..=3 => String::new(),
+                count => format!(" and {} more", count - 3),
+            };
+            names.truncate(3);
+            format!("{}{more}: {reason}", names.join(", "))
+        });
+        format!("{place}. {}", refusals.collect::<Vec<_>>().join("; "))
+    }
+
+    /// Why a worker does not take a task that could run.
+    fn refusal(&self, task: &Record, worker: &Worker) -> String {
+        let rules = &self.classes[task.class as usize].rules;
+        let resources = |list: &[(String, f64)]| {
+            let list: Vec<String> = list.iter().map(|(name, amount)| format!("{name}={amount}")).collect();
+            list.join(" ")
+        };
+        if worker.duty == Duty::Retiring {
+            "retiring".to_owned()
+        } else if worker.status.paused {
+            "paused, short of memory".to_owned()
+        } else if !worker.could_have_resources(&rules.resources) {
+            format!("has not {}", resources(&rules.resources))
+        } else if !may_run(rules, worker) {
+            format!("not among {}", rules.workers.join(" "))
+        } else if !worker.has_resources(&rules.resources) {
+            format!("{} in use", resources(&rules.resources))
+        } else if worker.isolates.is_some() {
+            "kept for a task that may have killed another worker".to_owned()
+        } else if worker.is_open() {
+            "takes it next".to_owned()
+        } else {
+            "has work enough for now".to_owned()
+        }
     }
 
     /// Panics if anything contradicts anything else. For tests: O(everything).

@@ -84,6 +84,13 @@ impl Wishes {
         }
     }
 
+    /// The value of a task is wanted, which may so far have been needed for another only. Whether its recipe is
+    /// remembered; if not, another client has submitted it, and it is to be wanted again from a new scheduler.
+    pub fn want(&mut self, key: Key) -> bool {
+        let recipe = self.recipes.get_mut(&key);
+        recipe.map(|recipe| recipe.wanted = true).is_some()
+    }
+
     /// Forgets what is not wanted any more and what only that needed.
     pub fn released(&mut self, key: Key) {
         if let Some(recipe) = self.recipes.get_mut(&key) {
