@@ -15,11 +15,13 @@ mod ids;
 mod loss;
 pub mod message;
 mod place;
+mod recent;
 mod records;
 mod scheduler;
 mod wishes;
 
 pub use desk::{Desk, Fetch, Input, Start};
 pub use ids::{BlobId, ClientId, Key, Micros, Priority, WorkerId};
+pub use recent::{GroupSummary, Ran};
 pub use scheduler::{Action, Config, Scheduler, Summary, WorkerSummary};
 pub use wishes::Wishes;

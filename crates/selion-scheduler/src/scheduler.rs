@@ -13,6 +13,7 @@ use crate::ids::{Map, Set};
 use crate::message::{
     Failure, FailureKind, FromClient, FromWorker, Rules, Submit, Task, ToClient, ToWorker, WorkerInfo,
 };
+use crate::recent::{GroupSummary, Ran, Recent};
 use crate::records::{Ix, NO_BLOB, Queue, Record, Records, State};
 use crate::{BlobId, ClientId, Key, Micros, Priority, WorkerId};
 
@@ -72,6 +73,8 @@ pub(crate) struct Group {
     /// How long they run, as a moving average.
     pub(crate) micros: Option<u64>,
     pub(crate) done: u64,
+    /// How long those ran together.
+    pub(crate) spent: u64,
 }
 
 pub(crate) struct Blob {
@@ -127,6 +130,7 @@ pub struct Scheduler {
     to_clients: Map<ClientId, Vec<ToClient>>,
     pub(crate) others: Vec<Action>,
     pub(crate) done_total: u64,
+    pub(crate) recent: Recent,
 }
 
 impl Scheduler {
@@ -157,6 +161,7 @@ impl Scheduler {
             to_clients: Map::default(),
             others: Vec::new(),
             done_total: 0,
+            recent: Recent::default(),
         }
     }
 
@@ -291,7 +296,13 @@ impl Scheduler {
             FromWorker::Done { key, attempt, nbytes, micros, value } => {
                 self.done(worker, key, attempt, nbytes, micros, value);
             }
-            FromWorker::Failed { key, attempt, failure, .. } => self.failed(worker, key, attempt, failure),
+            FromWorker::Failed { key, attempt, failure, micros } => {
+                if let Some(ix) = self.tasks.find(key) {
+                    let group = self.tasks[ix].group;
+                    self.recent.push(Ran { worker, group, end: self.now, micros, failed: true });
+                }
+                self.failed(worker, key, attempt, failure);
+            }
             FromWorker::Recalled(key, attempt, given_back) => self.given_back(worker, key, attempt, given_back),
             FromWorker::Lacking { key, attempt, input, from } => self.lacking(worker, key, attempt, input, &from),
             FromWorker::Seceded(key, attempt, seceded) => self.seceded(worker, key, attempt, seceded),
@@ -308,6 +319,7 @@ impl Scheduler {
                 self.fleet.relist(worker);
                 self.hungry.push(worker);
             }
+            FromWorker::Leave => self.retire(worker),
         }
     }
 
@@ -427,7 +439,7 @@ impl Scheduler {
 
     fn group(&mut self, name: Arc<str>) -> u32 {
         *self.group_names.entry(name).or_insert_with_key(|name| {
-            self.groups.push(Group { name: Arc::clone(name), micros: None, done: 0 });
+            self.groups.push(Group { name: Arc::clone(name), micros: None, done: 0, spent: 0 });
             self.groups.len() as u32 - 1
         })
     }
@@ -612,6 +624,47 @@ impl Scheduler {
         }
         summary.expected_seconds = micros as f64 * 1e-6;
         summary
+    }
+
+    /// The same by what tasks are called: those of which there are any, or have been. O(tasks).
+    pub fn groups(&self) -> Vec<GroupSummary> {
+        let mut groups: Vec<GroupSummary> = self
+            .groups
+            .iter()
+            .map(|group| GroupSummary {
+                name: Arc::clone(&group.name),
+                done: group.done,
+                micros: group.spent,
+                waiting: 0,
+                queued: 0,
+                processing: 0,
+                in_memory: 0,
+                failed: 0,
+            })
+            .collect();
+        for (_, task) in self.tasks.iter() {
+            let Some(group) = groups.get_mut(task.group as usize) else { continue };
+            match task.state {
+                State::Waiting => group.waiting += 1,
+                State::Ready(_) => group.queued += 1,
+                State::Assigned(_) => group.processing += 1,
+                State::Memory => group.in_memory += 1,
+                State::Failed => group.failed += 1,
+                State::Released => {}
+            }
+        }
+        groups
+    }
+
+    /// The tasks that have run lately, from number `after` on as far as they are remembered, and the number of the next.
+    pub fn ran_since(&self, after: u64) -> (u64, Vec<Ran>) {
+        let (next, tasks) = self.recent.since(after);
+        (next, tasks.copied().collect())
+    }
+
+    /// What the tasks of a group are called.
+    pub fn group_name(&self, group: u32) -> &str {
+        self.groups.get(group as usize).map_or("task", |group| &group.name)
     }
 
     /// All workers, in the order in which they came.
