@@ -11,11 +11,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use selion_net::{Address, HandshakeError, Limits, Role, Token, connect, read_frame};
+use selion_net::{Address, HandshakeError, Limits, Role, Security, dial, read_frame};
 use selion_scheduler::message::{Failure, FailureKind, FromClient, Rules, Submit, Task, ToClient};
 use selion_scheduler::{BlobId, Key, Wishes, WorkerId};
 use tokio::io::BufReader;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::link::Writer;
@@ -32,7 +31,7 @@ pub struct ClientConfig {
     /// Of the scheduler.
     pub scheduler: Address,
     /// What both must know.
-    pub token: Token,
+    pub security: Security,
     /// For people.
     pub name: String,
     /// How long to wait for the scheduler at the start.
@@ -557,7 +556,7 @@ type Started = std::sync::mpsc::Sender<Result<(), ClientError>>;
 
 /// The client's thread: connects, and connects again.
 async fn run(shared: Arc<Shared>, commands: mpsc::UnboundedReceiver<Command>, started: Started) {
-    let peers = Rc::new(Peers::new(shared.config.token.clone()));
+    let peers = Rc::new(Peers::new(shared.config.security.clone()));
     tokio::task::spawn_local(serve_commands(Arc::clone(&shared), Rc::clone(&peers), commands));
     let mut started = Some(started);
     let mut since = Instant::now();
@@ -576,7 +575,7 @@ async fn run(shared: Arc<Shared>, commands: mpsc::UnboundedReceiver<Command>, st
             pause = Duration::from_millis(10);
             forget_answers(&shared);
         }
-        let fatal = matches!(&result, Err(ClientError::Refused { .. }));
+        let fatal = matches!(&result, Err(ClientError::Refused { cause, .. }) if cause.is_final());
         if fatal || since.elapsed() > patience {
             let cause = match result {
                 Err(error) => error,
@@ -611,14 +610,12 @@ async fn meet(shared: &Arc<Shared>, started: &mut Option<Started>) -> Result<(),
     let config = &shared.config;
     let lost =
         |cause: io::Error| ClientError::NoScheduler { address: config.scheduler.clone(), cause: cause.to_string() };
-    let mut stream = TcpStream::connect(config.scheduler.socket()).await.map_err(lost)?;
-    stream.set_nodelay(true).map_err(lost)?;
-    match connect(&mut stream, &config.token, Role::Client).await {
-        Ok(()) => {}
+    let stream = match dial(&config.scheduler, &config.security, Role::Client).await {
+        Ok(stream) => stream,
         Err(HandshakeError::Io(cause)) => return Err(lost(cause)),
         Err(cause) => return Err(ClientError::Refused { address: config.scheduler.clone(), cause }),
-    }
-    let (reading, writing) = stream.into_split();
+    };
+    let (reading, writing) = stream.split();
     let mut reading = BufReader::with_capacity(256 << 10, reading);
     let writer = Writer::default();
     writer.send(encode(&ToScheduler::ClientHello(config.name.clone())).map_err(lost)?);

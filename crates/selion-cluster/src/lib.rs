@@ -15,11 +15,14 @@ mod peer;
 mod runtime;
 mod server;
 mod share;
+mod show;
 pub mod wire;
+mod witness;
 mod worker;
 
 pub use client::{Client, ClientConfig, ClientError, FutureState, Status};
 pub use peer::PeerError;
 pub use runtime::{Code, Parts, Running, Runtime};
 pub use server::{Server, ServerConfig};
+pub use witness::report_death;
 pub use worker::{Worker, WorkerConfig, current_task, rejoin, secede, while_waiting};

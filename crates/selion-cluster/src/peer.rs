@@ -5,11 +5,10 @@ use std::io;
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use selion_net::{Address, Frame, HandshakeError, Limits, Role, Token, connect, read_frame, write_frame};
+use selion_net::{Address, Frame, HandshakeError, Limits, Role, Security, Stream, dial, read_frame, write_frame};
 use selion_scheduler::Key;
 use selion_scheduler::message::Failure;
 use tokio::io::BufReader;
-use tokio::net::TcpStream;
 
 use crate::runtime::Parts;
 use crate::wire::{FromPeer, ToPeer, decode, encode};
@@ -46,17 +45,17 @@ pub enum PeerError {
     Failed(Box<Failure>),
 }
 
-type Connection = BufReader<TcpStream>;
+type Connection = BufReader<Stream>;
 
 /// Connections to workers, kept while they are of use.
 pub(crate) struct Peers {
-    token: Token,
+    security: Security,
     idle: Mutex<HashMap<String, Vec<Connection>>>,
 }
 
 impl Peers {
-    pub(crate) fn new(token: Token) -> Self {
-        Peers { token, idle: Mutex::default() }
+    pub(crate) fn new(security: Security) -> Self {
+        Peers { security, idle: Mutex::default() }
     }
 
     fn take(&self, address: &str) -> Option<Connection> {
@@ -82,11 +81,10 @@ impl Peers {
     async fn open(&self, address: &str) -> Result<Connection, PeerError> {
         let wrong = |cause| PeerError::Connection { address: address.to_owned(), cause };
         let parsed: Address = address.parse().map_err(|error| wrong(io::Error::other(error)))?;
-        let mut stream = TcpStream::connect(parsed.socket()).await.map_err(wrong)?;
-        stream.set_nodelay(true).map_err(wrong)?;
-        connect(&mut stream, &self.token, Role::Peer)
-            .await
-            .map_err(|cause| PeerError::Handshake { address: address.to_owned(), cause })?;
+        let stream = dial(&parsed, &self.security, Role::Peer).await.map_err(|cause| match cause {
+            HandshakeError::Io(cause) => wrong(cause),
+            cause => PeerError::Handshake { address: address.to_owned(), cause },
+        })?;
         Ok(BufReader::with_capacity(64 << 10, stream))
     }
 

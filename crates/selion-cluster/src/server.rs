@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use selion_net::{Limits, Role, Token, accept, read_frame};
+use selion_dashboard::Access;
+use selion_net::{Address, Limits, Role, Security, read_frame, receive};
 use selion_scheduler::{Action, ClientId, Config, Scheduler, WorkerId};
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
@@ -15,7 +15,11 @@ use tokio::sync::Notify;
 
 use crate::link::Writer;
 use crate::share::Shares;
+use crate::show::Show;
 use crate::wire::{FromScheduler, Info, Reply, Request, ToScheduler, WorkerEntry, decode, encode};
+
+/// How long to wait for the one who looks after a worker to say how it ended.
+const DEATH_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a scheduler's process is told.
 #[derive(Clone, Debug)]
@@ -23,22 +27,26 @@ pub struct ServerConfig {
     /// Where to listen, such as `127.0.0.1:0`.
     pub listen: String,
     /// What those who connect must know.
-    pub token: Token,
+    pub security: Security,
     /// What the state machine is told.
     pub scheduler: Config,
+    /// Where the status page is served, such as `127.0.0.1:8787`: on another port, if that one is taken. None for none.
+    pub dashboard: Option<String>,
 }
 
 /// A scheduler that listens.
 pub struct Server {
     listener: std::net::TcpListener,
+    /// Of the status page.
+    pages: Option<std::net::TcpListener>,
     config: ServerConfig,
 }
 
-struct State {
-    scheduler: Scheduler,
+pub(crate) struct State {
+    pub(crate) scheduler: Scheduler,
     started: Instant,
     workers: HashMap<WorkerId, (Writer, String)>,
-    clients: HashMap<ClientId, Writer>,
+    pub(crate) clients: HashMap<ClientId, Writer>,
     next_worker: u32,
     next_client: u32,
     shares: Shares,
@@ -46,9 +54,14 @@ struct State {
 
 type Shared = Rc<Hub>;
 
-struct Hub {
-    state: RefCell<State>,
-    token: Token,
+pub(crate) struct Hub {
+    pub(crate) state: RefCell<State>,
+    pub(crate) address: String,
+    dashboard: String,
+    security: Security,
+    /// How workers ended, by what those call them who look after them, and when that was said.
+    deaths: RefCell<HashMap<String, (String, Instant)>>,
+    died: Notify,
     /// Something was reported; what follows from it is to be said.
     changed: Notify,
     shutdown: Notify,
@@ -60,17 +73,31 @@ impl Server {
     /// # Errors
     /// If the address cannot be listened on.
     pub fn bind(config: ServerConfig) -> io::Result<Server> {
-        let listener = std::net::TcpListener::bind(&config.listen)?;
-        listener.set_nonblocking(true)?;
-        Ok(Server { listener, config })
+        let listener = config.security.listen(&config.listen)?;
+        let pages = config.dashboard.as_deref().map(listen_for_pages).transpose()?;
+        Ok(Server { listener, pages, config })
     }
 
     /// Where it listens.
     ///
     /// # Errors
     /// If the socket does not know.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    pub fn address(&self) -> io::Result<Address> {
+        let local = self.listener.local_addr()?;
+        Ok(self.config.security.address(local.ip(), local.port()))
+    }
+
+    /// The link to the status page; empty if there is none. Beyond this machine it holds the key.
+    ///
+    /// # Errors
+    /// If the socket does not know where it is.
+    pub fn dashboard(&self) -> io::Result<String> {
+        let Some(pages) = &self.pages else { return Ok(String::new()) };
+        let local = pages.local_addr()?;
+        if local.ip().is_loopback() {
+            return Ok(format!("http://{local}/status"));
+        }
+        Ok(format!("http://{local}/status?key={}", selion_dashboard::key(&self.config.security.token).reveal()))
     }
 
     /// Serves until told to shut down.
@@ -84,6 +111,7 @@ impl Server {
     }
 
     async fn serve(self) -> io::Result<()> {
+        let (address, dashboard) = (self.address()?.to_string(), self.dashboard()?);
         let listener = TcpListener::from_std(self.listener)?;
         let hub: Shared = Rc::new(Hub {
             state: RefCell::new(State {
@@ -95,12 +123,24 @@ impl Server {
                 next_client: 0,
                 shares: Shares::default(),
             }),
-            token: self.config.token,
+            address,
+            dashboard,
+            security: self.config.security,
+            deaths: RefCell::default(),
+            died: Notify::new(),
             changed: Notify::new(),
             shutdown: Notify::new(),
         });
         tokio::task::spawn_local(hub.clone().speak());
         tokio::task::spawn_local(hub.clone().watch());
+        if let Some(pages) = self.pages {
+            let access = Access {
+                loopback: pages.local_addr()?.ip().is_loopback(),
+                key: selion_dashboard::key(&hub.security.token),
+            };
+            let pages = TcpListener::from_std(pages)?;
+            tokio::task::spawn_local(selion_dashboard::serve(pages, Rc::new(Show::new(hub.clone())), access));
+        }
         loop {
             tokio::select! {
                 accepted = listener.accept() => {
@@ -123,6 +163,18 @@ impl Server {
     }
 }
 
+/// A socket for the status page, on a port that is free.
+fn listen_for_pages(wanted: &str) -> io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(wanted).or_else(|error| match wanted.rsplit_once(':') {
+        Some((host, _)) if error.kind() == io::ErrorKind::AddrInUse => std::net::TcpListener::bind(format!("{host}:0")),
+        _ => Err(error),
+    });
+    let listener = listener
+        .map_err(|error| io::Error::new(error.kind(), format!("the status page cannot be at {wanted}: {error}")))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
 impl Hub {
     /// Says what follows from what was reported: all that has come in one turn of the loop is answered together.
     async fn speak(self: Rc<Self>) {
@@ -142,6 +194,7 @@ impl Hub {
                 state.scheduler.watch();
                 state.shares.expire();
             }
+            self.deaths.borrow_mut().retain(|_, (_, since)| since.elapsed() < 10 * DEATH_PATIENCE);
             self.act();
         }
     }
@@ -173,10 +226,9 @@ impl Hub {
     }
 
     /// One connection, from its handshake to its end.
-    async fn meet(self: Rc<Self>, mut stream: TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        let role = accept(&mut stream, &self.token).await.map_err(io::Error::other)?;
-        let (reading, writing) = stream.into_split();
+    async fn meet(self: Rc<Self>, stream: TcpStream) -> io::Result<()> {
+        let (stream, role) = receive(stream, &self.security).await?;
+        let (reading, writing) = stream.split();
         let mut reading = BufReader::with_capacity(256 << 10, reading);
         let hello = read_frame(&mut reading, Limits::default()).await?;
         let hello = hello.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
@@ -187,6 +239,11 @@ impl Hub {
         };
         let result = match (role, decode(&hello.header)?) {
             (Role::Client, ToScheduler::ClientHello(_)) => self.serve_client(&mut reading, &writer).await,
+            (Role::Client, ToScheduler::WorkerDied(instance, cause)) => {
+                self.deaths.borrow_mut().insert(instance, (cause, Instant::now()));
+                self.died.notify_waiters();
+                Ok(())
+            }
             (Role::Worker, ToScheduler::WorkerHello(info)) => self.serve_worker(&mut reading, &writer, info).await,
             _ => Ok(()),
         };
@@ -250,7 +307,7 @@ impl Hub {
     fn answer(&self, request: Request) -> Reply {
         let mut state = self.state.borrow_mut();
         match request {
-            Request::Info => Reply::Info(state.info()),
+            Request::Info => Reply::Info(Info { dashboard: self.dashboard.clone(), ..state.info() }),
             Request::Contents => {
                 let ids: Vec<WorkerId> = state.workers.keys().copied().collect();
                 let contents =
@@ -278,32 +335,55 @@ impl Hub {
         writer: &Writer,
         info: selion_scheduler::message::WorkerInfo,
     ) -> io::Result<()> {
-        let id = {
+        let (id, address, instance) = {
             let mut state = self.state.borrow_mut();
             let id = WorkerId(state.next_worker);
             state.next_worker += 1;
-            let address = info.address.clone();
+            let (address, instance) = (info.address.clone(), info.instance.clone());
             state.workers.insert(id, (writer.clone(), address.clone()));
             send(writer, &FromScheduler::WelcomeWorker(id));
             state.tick();
             state.scheduler.worker_joined(id, info);
-            state.tell_clients(id, Some(address));
+            state.tell_clients(id, Some(address.clone()));
             self.changed.notify_one();
-            id
+            (id, address, instance)
         };
         let (clean, result) = self.hear_worker(reading, id).await;
-        let mut state = self.state.borrow_mut();
-        if state.workers.remove(&id).is_some() {
-            state.tick();
-            let cause = match &result {
-                Err(error) => format!("its connection broke: {error}"),
-                Ok(()) => "its connection was closed".to_owned(),
+        if self.state.borrow_mut().workers.remove(&id).is_some() {
+            self.state.borrow_mut().tell_clients(id, None);
+            let said = if clean || instance.is_empty() {
+                None
+            } else {
+                self.state.borrow_mut().scheduler.worker_unreachable(id);
+                self.cause_of_death(&instance).await
             };
+            let cause = match (said, &result) {
+                (Some(said), _) => said,
+                (None, Err(error)) => format!("its connection broke: {error}"),
+                (None, Ok(())) => "its connection was closed".to_owned(),
+            };
+            let mut state = self.state.borrow_mut();
+            let cause = state.last_words(id, &address, &cause);
+            if !clean {
+                eprintln!("selion scheduler: lost {cause}");
+            }
+            state.tick();
             state.scheduler.worker_left(id, clean, &cause);
-            state.tell_clients(id, None);
         }
         self.changed.notify_one();
         result
+    }
+
+    /// How a worker ended, as soon as somebody says so who looks after it; none if nobody does.
+    async fn cause_of_death(&self, instance: &str) -> Option<String> {
+        let until = tokio::time::Instant::now() + DEATH_PATIENCE;
+        loop {
+            let said = self.died.notified();
+            if let Some((cause, _)) = self.deaths.borrow_mut().remove(instance) {
+                return Some(cause);
+            }
+            tokio::time::timeout_at(until, said).await.ok()?;
+        }
     }
 
     async fn hear_worker(
@@ -335,8 +415,12 @@ impl Hub {
 }
 
 impl State {
-    fn tick(&mut self) {
-        let now = self.started.elapsed().as_micros() as u64;
+    pub(crate) fn now(&self) -> u64 {
+        self.started.elapsed().as_micros() as u64
+    }
+
+    pub(crate) fn tick(&mut self) {
+        let now = self.now();
         self.scheduler.tick(now);
     }
 
@@ -344,6 +428,20 @@ impl State {
         for writer in self.clients.values() {
             send(writer, &FromScheduler::Workers(vec![(worker, address.clone())]));
         }
+    }
+
+    /// A dead worker, for people: which, how it ended, and how much memory it had when that was last looked at.
+    fn last_words(&self, id: WorkerId, address: &str, cause: &str) -> String {
+        const MIB: f64 = (1u64 << 20) as f64;
+        let Some(worker) = self.scheduler.workers().into_iter().find(|worker| worker.id == id) else {
+            return format!("worker {address}: {cause}");
+        };
+        let limit = match worker.info.memory_limit {
+            0 => String::new(),
+            limit => format!(" of {:.0} MiB", limit as f64 / MIB),
+        };
+        let memory = worker.status.memory as f64 / MIB;
+        format!("worker {} at {address}: {cause}; its last memory reading was {memory:.0} MiB{limit}", worker.info.name)
     }
 
     fn info(&mut self) -> Info {
@@ -359,6 +457,9 @@ impl State {
             silent: worker.silent,
         });
         Info {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            clock: SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_micros() as u64),
+            dashboard: String::new(),
             up: self.started.elapsed().as_micros() as u64,
             tasks: summary.tasks as u64,
             done: summary.done,

@@ -23,6 +23,8 @@ pub enum ToScheduler {
     Request(u64, Request),
     /// A worker or client says that it goes.
     Goodbye,
+    /// The only words of a process that looks after a worker: what it calls it, and how it ended.
+    WorkerDied(String, String),
 }
 
 /// From a scheduler.
@@ -150,6 +152,12 @@ pub enum Reply {
 /// A scheduler and its workers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Info {
+    /// Of selion.
+    pub version: String,
+    /// Microseconds since 1970 by the clock of its machine.
+    pub clock: u64,
+    /// The link to its status page; empty if there is none.
+    pub dashboard: String,
     /// Microseconds since it started.
     pub up: u64,
     /// Tasks that it remembers, and has seen done.
@@ -224,4 +232,65 @@ pub(crate) fn encode<T: Serialize>(message: &T) -> io::Result<Bytes> {
 /// What a header says.
 pub(crate) fn decode<T: DeserializeOwned>(header: &[u8]) -> io::Result<T> {
     rmp_serde::from_slice(header).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use selion_scheduler::message::{Submit, Task};
+
+    use super::*;
+
+    fn anything(bytes: &[u8]) {
+        let _ = decode::<ToScheduler>(bytes);
+        let _ = decode::<FromScheduler>(bytes);
+        let _ = decode::<ToPeer>(bytes);
+        let _ = decode::<FromPeer>(bytes);
+    }
+
+    fn submission() -> Vec<u8> {
+        let task = Task {
+            key: Key(7),
+            blob: None,
+            index: 1,
+            args: Bytes::from_static(b"args"),
+            inputs: vec![Key(1), Key(2)],
+            nbytes: 8,
+            group: 0,
+            rules: 0,
+            place: 0,
+            wanted: true,
+        };
+        let submit = Submit { groups: vec!["inc".into()], tasks: vec![task; 5], ..Submit::default() };
+        encode(&ToScheduler::Client(vec![FromClient::Submit(submit)])).unwrap().to_vec()
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            anything(&bytes);
+        }
+
+        #[test]
+        fn damaged_messages_are_messages_or_errors(
+            damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            end in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = submission();
+            for (at, byte) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            anything(&bytes);
+            anything(&bytes[..end.index(bytes.len())]);
+        }
+    }
+
+    #[test]
+    fn neither_lengths_nor_depth_cost_anything() {
+        anything(&[0xdd, 0xff, 0xff, 0xff, 0xff]); // an array of four thousand million
+        anything(&[0xc6, 0xff, 0xff, 0xff, 0xff]); // as many bytes
+        anything(&vec![0x91; 1 << 20]); // arrays in arrays
+        anything(&vec![0x81; 1 << 20]);
+    }
 }

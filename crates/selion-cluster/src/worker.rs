@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use selion_core::Value;
-use selion_net::{Address, Frame, Limits, Role, Token, accept, connect, read_frame, write_frame};
+use selion_net::{Address, Frame, HandshakeError, Limits, Role, Security, dial, read_frame, receive, write_frame};
 use selion_scheduler::message::{Failure, FailureKind, FromWorker, Status, ToWorker, WorkerInfo};
 use selion_scheduler::{BlobId, Desk, Input, Key, Start, WorkerId};
 use tokio::io::BufReader;
@@ -39,7 +39,7 @@ pub struct WorkerConfig {
     /// Of the scheduler.
     pub scheduler: Address,
     /// What both must know.
-    pub token: Token,
+    pub security: Security,
     /// Where to listen, such as `127.0.0.1:0`.
     pub listen: String,
     /// A name for people.
@@ -52,6 +52,8 @@ pub struct WorkerConfig {
     pub resources: Vec<(String, f64)>,
     /// How long it looks for a scheduler that is gone.
     pub patience: Duration,
+    /// What the process that looks after it calls it; empty if there is none.
+    pub instance: String,
 }
 
 /// A value as it is held: as it is used, or still as it came.
@@ -87,6 +89,8 @@ struct Inner {
     outbox: Notify,
     ending: AtomicBool,
     ended: Notify,
+    /// It wants to end, once its values are elsewhere.
+    leaving: AtomicBool,
     paused: AtomicBool,
     /// Threads that wait for something within a task, and threads there are: others stand in for those who wait.
     waiting: AtomicUsize,
@@ -119,12 +123,11 @@ impl Worker {
     /// # Errors
     /// If the address cannot be listened on, or threads cannot be made.
     pub fn start(config: WorkerConfig, runtime: Arc<dyn Runtime>) -> io::Result<Worker> {
-        let listener = std::net::TcpListener::bind(&config.listen)?;
-        listener.set_nonblocking(true)?;
+        let listener = config.security.listen(&config.listen)?;
         let local = listener.local_addr()?;
-        let address = format!("tcp://{local}");
+        let address = config.security.address(local.ip(), local.port());
         let inner = Arc::new(Inner {
-            peers: Peers::new(config.token.clone()),
+            peers: Peers::new(config.security.clone()),
             runtime,
             desk: Mutex::default(),
             ready: Condvar::new(),
@@ -133,6 +136,7 @@ impl Worker {
             outbox: Notify::new(),
             ending: AtomicBool::new(false),
             ended: Notify::new(),
+            leaving: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             threads: AtomicUsize::new(0),
@@ -146,12 +150,15 @@ impl Worker {
             std::thread::Builder::new().name("selion-worker-io".to_owned()).spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 let local = tokio::task::LocalSet::new();
-                let result = local.block_on(&runtime, Shell { inner: Arc::clone(&inner), address }.run(listener));
+                let result = local.block_on(
+                    &runtime,
+                    Shell { inner: Arc::clone(&inner), address, load: Load::default() }.run(listener),
+                );
                 inner.end();
                 result
             })?
         };
-        Ok(Worker { inner, address, io: Some(io) })
+        Ok(Worker { inner, address: address.to_string(), io: Some(io) })
     }
 
     /// Where peers and clients find it.
@@ -174,6 +181,13 @@ impl Worker {
             Some(Err(_)) => Err(io::Error::other("the worker's own thread panicked")),
             None => Ok(()),
         }
+    }
+
+    /// Ends it, once its values are elsewhere and what it runs is done.
+    pub fn retire(&self) {
+        self.inner.leaving.store(true, Ordering::Release);
+        lock(&self.inner.desk).say(FromWorker::Leave);
+        self.inner.outbox.notify_one();
     }
 
     /// Ends it: tells the scheduler, and starts nothing more.
@@ -409,7 +423,8 @@ pub(crate) fn failure(kind: FailureKind, message: String) -> Failure {
 /// The thread that speaks.
 struct Shell {
     inner: Arc<Inner>,
-    address: String,
+    address: Address,
+    load: Load,
 }
 
 impl Shell {
@@ -430,6 +445,7 @@ impl Shell {
                     lost_since = Instant::now();
                     pause = Duration::from_millis(20);
                 }
+                Err(error) if is_final(&error) => return Err(error),
                 Err(error) if lost_since.elapsed() > shell.inner.config.patience => return Err(error),
                 Err(_) => {}
             }
@@ -441,10 +457,12 @@ impl Shell {
     /// One connection to the scheduler, from its start to its end: whether the worker is to end with it.
     async fn meet_scheduler(self: &Rc<Self>) -> io::Result<bool> {
         let config = &self.inner.config;
-        let mut stream = TcpStream::connect(config.scheduler.socket()).await?;
-        stream.set_nodelay(true)?;
-        connect(&mut stream, &config.token, Role::Worker).await.map_err(io::Error::other)?;
-        let (reading, writing) = stream.into_split();
+        let stream = dial(&config.scheduler, &config.security, Role::Worker).await?;
+        let mut address = self.address.clone();
+        if matches!(address.host.as_str(), "0.0.0.0" | "::") {
+            address.host = stream.local_ip()?.to_string(); // where the scheduler sees it, others find it too
+        }
+        let (reading, writing) = stream.split();
         let mut reading = BufReader::with_capacity(256 << 10, reading);
         let writer = Writer::default();
         let info = {
@@ -452,10 +470,11 @@ impl Shell {
             desk.take_outbox(); // what happened without a scheduler is part of what is told now
             WorkerInfo {
                 name: config.name.clone(),
-                address: self.address.clone(),
+                address: address.to_string(),
                 nthreads: config.nthreads as u32,
                 memory_limit: config.memory_limit,
                 resources: config.resources.clone(),
+                instance: config.instance.clone(),
                 holds: desk.holds(),
                 runs: desk.runs(),
             }
@@ -494,7 +513,12 @@ impl Shell {
                         return Ok(true);
                     }
                 }
-                FromScheduler::WelcomeWorker(_) => {}
+                FromScheduler::WelcomeWorker(_) => {
+                    if self.inner.leaving.load(Ordering::Acquire) {
+                        lock(&self.inner.desk).say(FromWorker::Leave);
+                        self.flush(writer)?;
+                    }
+                }
                 _ => return Err(io::ErrorKind::InvalidData.into()),
             }
         }
@@ -573,7 +597,7 @@ impl Shell {
             memory,
             held: lock(&self.inner.desk).held_bytes(),
             spilled: 0,
-            cpu: 0,
+            cpu: self.load.read(),
             paused: self.inner.paused.load(Ordering::Acquire),
         }
     }
@@ -635,12 +659,11 @@ impl Shell {
         }
     }
 
-    async fn serve_peer(self: Rc<Self>, mut stream: TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        match accept(&mut stream, &self.inner.config.token).await {
-            Ok(Role::Peer) => {}
+    async fn serve_peer(self: Rc<Self>, stream: TcpStream) -> io::Result<()> {
+        let stream = match receive(stream, &self.inner.config.security).await {
+            Ok((stream, Role::Peer)) => stream,
             _ => return Ok(()),
-        }
+        };
         let mut stream = BufReader::with_capacity(64 << 10, stream);
         while let Some(frame) = read_frame(&mut stream, Limits::default()).await? {
             let answer = match decode(&frame.header)? {
@@ -707,6 +730,33 @@ async fn elsewhere<T: Send + 'static>(
         Ok(result) => result,
         Err(_) => Err(failure(FailureKind::Raised, "it panicked".to_owned())),
     }
+}
+
+/// Whether a scheduler is there, and will never let this worker in.
+fn is_final(error: &io::Error) -> bool {
+    let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<HandshakeError>());
+    cause.is_some_and(HandshakeError::is_final)
+}
+
+/// Hundredths of one core that this process has used since the last call.
+#[derive(Default)]
+struct Load(Cell<Option<(Instant, u64)>>);
+
+impl Load {
+    fn read(&self) -> u32 {
+        let now = (Instant::now(), process_ticks());
+        let Some((since, before)) = self.0.replace(Some(now)) else { return 0 };
+        let seconds = now.0.duration_since(since).as_secs_f64().max(1e-3);
+        (now.1.saturating_sub(before) as f64 / seconds).round() as u32
+    }
+}
+
+/// Hundredths of seconds that this process has run: the unit in which Linux says it.
+fn process_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // After the name, which may hold anything, in parentheses: user time is number 12, system time 13.
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
 /// Bytes of memory that this process uses.

@@ -88,9 +88,13 @@ struct Cluster {
 impl Cluster {
     fn new(workers: usize) -> Cluster {
         let token = Token::generate().unwrap();
-        let config = ServerConfig { listen: "127.0.0.1:0".into(), token: token.clone(), scheduler: Default::default() };
+        let config = ServerConfig {
+            listen: "127.0.0.1:0".into(),
+            security: token.clone().into(),
+            scheduler: Default::default(),
+        };
         let server = Server::bind(config).unwrap();
-        let address: Address = server.address().unwrap().to_string().parse().unwrap();
+        let address: Address = server.address().unwrap();
         std::thread::spawn(move || server.run());
         let mut cluster = Cluster { address, token, workers: Vec::new() };
         for k in 0..workers {
@@ -102,13 +106,14 @@ impl Cluster {
     fn add_worker(&mut self, k: usize) {
         let config = WorkerConfig {
             scheduler: self.address.clone(),
-            token: self.token.clone(),
+            security: self.token.clone().into(),
             listen: "127.0.0.1:0".into(),
             name: format!("worker-{k}"),
             nthreads: 1,
             memory_limit: 0,
             resources: Vec::new(),
             patience: Duration::from_secs(5),
+            instance: String::new(),
         };
         self.workers.push(Worker::start(config, Arc::new(Numbers)).unwrap());
     }
@@ -116,7 +121,7 @@ impl Cluster {
     fn client(&self) -> Client {
         Client::connect(ClientConfig {
             scheduler: self.address.clone(),
-            token: self.token.clone(),
+            security: self.token.clone().into(),
             name: "test".into(),
             timeout: Duration::from_secs(5),
             patience: Duration::from_secs(5),
@@ -214,7 +219,7 @@ fn a_wrong_token_is_refused() {
     let cluster = Cluster::new(0);
     let config = ClientConfig {
         scheduler: cluster.address.clone(),
-        token: Token::new("guess"),
+        security: Token::new("guess").into(),
         name: "stranger".into(),
         timeout: Duration::from_secs(2),
         patience: Duration::from_secs(2),

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// Where a process listens: `tcp://host:port`.
+/// Where a process listens: `tcp://host:port`, or `tls://host:port`.
 ///
 /// ```
 /// use selion_net::Address;
 /// let address: Address = "tcp://127.0.0.1:8786".parse()?;
-/// assert_eq!((address.host.as_str(), address.port), ("127.0.0.1", 8786));
+/// assert_eq!((address.host.as_str(), address.port, address.tls), ("127.0.0.1", 8786, false));
 /// assert!(address.is_loopback());
 /// assert_eq!("[::1]:80".parse::<Address>()?.to_string(), "tcp://[::1]:80");
 /// assert!("http://example.org".parse::<Address>().is_err());
@@ -20,11 +20,13 @@ pub struct Address {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// Whether connections are encrypted.
+    pub tls: bool,
 }
 
 /// Why something is not an address.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not an address of the form tcp://host:port")]
+#[error("{0:?} is not an address of the form tcp://host:port or tls://host:port")]
 pub struct AddressError(String);
 
 impl Address {
@@ -45,7 +47,7 @@ impl Address {
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "tcp://{}", self.socket())
+        write!(f, "{}://{}", if self.tls { "tls" } else { "tcp" }, self.socket())
     }
 }
 
@@ -54,10 +56,11 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let wrong = || AddressError(text.to_owned());
-        let rest = match text.split_once("://") {
-            Some(("tcp", rest)) => rest,
+        let (tls, rest) = match text.split_once("://") {
+            Some(("tcp", rest)) => (false, rest),
+            Some(("tls", rest)) => (true, rest),
             Some(_) => return Err(wrong()),
-            None => text,
+            None => (false, text),
         };
         let (host, port) = rest.trim_end_matches('/').rsplit_once(':').ok_or_else(wrong)?;
         let host = match host.strip_prefix('[') {
@@ -68,6 +71,6 @@ impl FromStr for Address {
         if host.is_empty() {
             return Err(wrong());
         }
-        Ok(Address { host: host.to_owned(), port: port.parse().map_err(|_| wrong())? })
+        Ok(Address { host: host.to_owned(), port: port.parse().map_err(|_| wrong())?, tls })
     }
 }

@@ -3,7 +3,7 @@
 //! Who connects sends `selion`, the protocol's version, its role, and a random number; who accepts sends its version, a
 //! random number, and a proof; who connects answers with its own proof and is told whether it may go on. A proof is an
 //! HMAC-SHA-256 of both numbers, the role and the direction, with the token as key. Nothing that comes from the other
-//! end is interpreted before its proof is known to be good. The connection itself is not encrypted by this.
+//! end is interpreted before its proof is known to be good. The connection itself is not encrypted by this: `tls` does that.
 
 use std::io;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::Token;
 /// The version of all that is said on connections. Both ends must have the same.
 pub const PROTOCOL: u16 = 1;
 const MAGIC: &[u8; 6] = b"selion";
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,15 @@ pub enum HandshakeError {
     /// The other end is something else.
     #[error("the other end does not speak selion's protocol")]
     Stranger,
+    /// The other end speaks TLS, this one does not.
+    #[error("the other end wants TLS: its address begins with tls://, and a certificate is needed")]
+    WantsTls,
+    /// There is no agreement about the encryption.
+    #[error("{0}")]
+    Tls(String),
+    /// The other end has closed the connection without a word.
+    #[error("the other end closed the connection before it said who it is")]
+    Closed,
     /// The other end is of another version.
     #[error("the other end speaks version {0} of the protocol, this one {PROTOCOL}: install the same selion on both")]
     Version(u16),
@@ -49,6 +58,22 @@ pub enum HandshakeError {
     /// The other end is too slow.
     #[error("no answer within {} seconds", PATIENCE.as_secs())]
     TimedOut,
+}
+
+impl HandshakeError {
+    /// Whether trying again is of no use: somebody is there, and it is not who was looked for.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, HandshakeError::Io(_) | HandshakeError::Closed | HandshakeError::TimedOut)
+    }
+}
+
+impl From<HandshakeError> for io::Error {
+    fn from(error: HandshakeError) -> io::Error {
+        match error {
+            HandshakeError::Io(error) => error,
+            error => io::Error::other(error),
+        }
+    }
 }
 
 /// Proves to the one who has accepted a connection that the token is known here, and has it prove the same.
@@ -70,7 +95,10 @@ pub async fn connect(
         stream.write_all(&hello).await?;
 
         let mut answer = [0u8; 8 + 32 + 32];
-        stream.read_exact(&mut answer).await.map_err(closed)?;
+        // What refuses us may say less than that.
+        stream.read_exact(&mut answer[..6]).await.map_err(closed)?;
+        check_magic(&answer[..6])?;
+        stream.read_exact(&mut answer[6..]).await.map_err(closed)?;
         check_version(&answer[..8])?;
         let theirs = &answer[8..40];
         let key = hmac::Key::new(hmac::HMAC_SHA256, &token.0);
@@ -135,7 +163,13 @@ fn words(direction: &[u8], role: u8, connector: &[u8], acceptor: &[u8]) -> Vec<u
 }
 
 fn check_magic(magic: &[u8]) -> Result<(), HandshakeError> {
-    if magic == MAGIC { Ok(()) } else { Err(HandshakeError::Stranger) }
+    /// How an alert of TLS begins.
+    const ALERT: [u8; 2] = [0x15, 0x03];
+    match magic {
+        magic if magic == MAGIC => Ok(()),
+        magic if magic.starts_with(&ALERT) => Err(HandshakeError::WantsTls),
+        _ => Err(HandshakeError::Stranger),
+    }
 }
 
 fn check_version(start: &[u8]) -> Result<(), HandshakeError> {
@@ -144,9 +178,8 @@ fn check_version(start: &[u8]) -> Result<(), HandshakeError> {
     if version == PROTOCOL { Ok(()) } else { Err(HandshakeError::Version(version)) }
 }
 
-/// A connection that is closed in the middle of the handshake was refused.
 fn closed(error: io::Error) -> HandshakeError {
-    if error.kind() == io::ErrorKind::UnexpectedEof { HandshakeError::WrongToken } else { error.into() }
+    if error.kind() == io::ErrorKind::UnexpectedEof { HandshakeError::Closed } else { error.into() }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::Address;
@@ -53,6 +54,20 @@ impl Token {
     /// The text, for the environment of a child process.
     pub fn reveal(&self) -> String {
         String::from_utf8_lossy(&self.0).into_owned()
+    }
+
+    /// Another secret, made of this one, which does not give this one away.
+    pub fn derive(&self, purpose: &str) -> Token {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let tag = hmac::sign(&key, purpose.as_bytes());
+        Token(tag.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes())
+    }
+
+    /// Whether a text is this token; how long that takes tells nothing of it.
+    pub fn is(&self, text: &str) -> bool {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let tag = hmac::sign(&key, text.as_bytes());
+        hmac::verify(&key, &self.0, tag.as_ref()).is_ok()
     }
 
     /// Reads a token from a file.

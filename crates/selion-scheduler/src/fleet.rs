@@ -378,6 +378,13 @@ impl Fleet {
         self.relist(id);
     }
 
+    /// What was to be said to a worker is not said.
+    pub(crate) fn unsay(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.outbox.clear();
+        }
+    }
+
     pub(crate) fn tell(&mut self, id: WorkerId, message: ToWorker) {
         if let Some(worker) = self.workers.get_mut(&id) {
             if worker.outbox.is_empty() {
@@ -390,7 +397,8 @@ impl Fleet {
     /// What is to be said, to whom.
     pub(crate) fn take_outboxes(&mut self) -> impl Iterator<Item = (WorkerId, Vec<ToWorker>)> {
         let spoken_to = std::mem::take(&mut self.spoken_to).into_iter();
-        spoken_to.filter_map(|id| Some((id, std::mem::take(&mut self.workers.get_mut(&id)?.outbox))))
+        let taken = spoken_to.filter_map(|id| Some((id, std::mem::take(&mut self.workers.get_mut(&id)?.outbox))));
+        taken.filter(|(_, messages)| !messages.is_empty())
     }
 
     fn list(&mut self, class: u32, id: WorkerId, before: Option<u64>, after: Option<u64>) {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::message::{Failure, FailureKind, ToClient, ToWorker};
+use crate::recent::Ran;
 use crate::records::{Ix, NO_BLOB, Queue, State, unlink};
 use crate::scheduler::Scheduler;
 use crate::{ClientId, Key, Priority, WorkerId};
@@ -319,8 +320,10 @@ impl Scheduler {
         if let Some(group) = self.groups.get_mut(group) {
             group.micros = Some(group.micros.map_or(micros, |before| (before + micros) / 2));
             group.done += 1;
+            group.spent += micros;
         }
         self.tasks.set_state(ix, State::Memory);
+        self.recent.push(Ran { worker, group: group as u32, end: self.now, micros, failed: false });
         let task = &mut self.tasks[ix];
         task.nbytes = nbytes;
         task.value = value;

@@ -18,6 +18,7 @@ mod ids;
 mod loss;
 pub mod message;
 mod place;
+mod recent;
 mod records;
 mod scheduler;
 pub mod times;
@@ -26,5 +27,6 @@ mod wishes;
 
 pub use desk::{Desk, Fetch, Input, Start};
 pub use ids::{BlobId, ClientId, Key, Micros, Priority, WorkerId};
-pub use scheduler::{Action, Config, GroupSummary, Scheduler, Summary, WorkerSummary};
+pub use recent::{GroupSummary, Ran};
+pub use scheduler::{Action, Config, Scheduler, Summary, WorkerSummary};
 pub use wishes::Wishes;

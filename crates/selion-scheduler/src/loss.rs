@@ -13,6 +13,14 @@ use crate::scheduler::{Action, Scheduler, may_run};
 use crate::{Key, WorkerId};
 
 impl Scheduler {
+    /// A worker cannot be reached: it gets nothing more. It is gone, or comes back under another number.
+    pub fn worker_unreachable(&mut self, id: WorkerId) {
+        let Some(worker) = self.fleet.get_mut(id) else { return };
+        worker.duty = Duty::Retiring;
+        self.fleet.relist(id);
+        self.fleet.unsay(id);
+    }
+
     /// A worker is gone. `cause` says how, for people; `clean` if it left of its own accord, for which nobody is to
     /// blame.
     pub fn worker_left(&mut self, id: WorkerId, clean: bool, cause: &str) {

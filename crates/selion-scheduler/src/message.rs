@@ -279,6 +279,8 @@ pub enum FromWorker {
     Status(Status),
     /// What its threads have spent their time on since it began.
     Times(Times),
+    /// It wants to end, once its values are elsewhere.
+    Leave,
 }
 
 /// How a worker is.
@@ -309,6 +311,8 @@ pub struct WorkerInfo {
     pub memory_limit: u64,
     /// What it has in limited number.
     pub resources: Vec<(String, f64)>,
+    /// What the process that looks after it calls it, and will say how it ended; empty if there is none.
+    pub instance: String,
     /// Values that it holds from before, with their sizes.
     pub holds: Vec<(Key, u64)>,
     /// Tasks that it was given before and has not finished, with the attempt.

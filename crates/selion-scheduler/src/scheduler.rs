@@ -14,6 +14,7 @@ use crate::ids::{Map, Set};
 use crate::message::{
     Failure, FailureKind, FromClient, FromWorker, Rules, Submit, Task, ToClient, ToWorker, WorkerInfo,
 };
+use crate::recent::{GroupSummary, Ran, Recent};
 use crate::records::{Ix, NO_BLOB, Queue, Record, Records, State};
 use crate::{BlobId, ClientId, Key, Micros, Priority, WorkerId};
 
@@ -96,6 +97,8 @@ pub(crate) struct Group {
     /// How long they run, as a moving average.
     pub(crate) micros: Option<u64>,
     pub(crate) done: u64,
+    /// How long those ran together.
+    pub(crate) spent: u64,
 }
 
 pub(crate) struct Blob {
@@ -165,6 +168,7 @@ pub struct Scheduler {
     pub(crate) stalled: Map<Key, Micros>,
     /// Where the watchdog goes on looking.
     pub(crate) looked_at: Ix,
+    pub(crate) recent: Recent,
 }
 
 impl Scheduler {
@@ -200,6 +204,7 @@ impl Scheduler {
             done_total: 0,
             stalled: Map::default(),
             looked_at: 0,
+            recent: Recent::default(),
         }
     }
 
@@ -342,7 +347,13 @@ impl Scheduler {
             FromWorker::Done { key, attempt, nbytes, micros, value } => {
                 self.done(worker, key, attempt, nbytes.min(MOST), micros.min(MOST), value);
             }
-            FromWorker::Failed { key, attempt, failure, .. } => self.failed(worker, key, attempt, failure),
+            FromWorker::Failed { key, attempt, failure, micros } => {
+                if let Some(ix) = self.tasks.find(key) {
+                    let group = self.tasks[ix].group;
+                    self.recent.push(Ran { worker, group, end: self.now, micros, failed: true });
+                }
+                self.failed(worker, key, attempt, failure);
+            }
             FromWorker::Recalled(key, attempt, given_back) => self.given_back(worker, key, attempt, given_back),
             FromWorker::Lacking { key, attempt, input, from } => self.lacking(worker, key, attempt, input, &from),
             FromWorker::Seceded(key, attempt, seceded) => self.seceded(worker, key, attempt, seceded),
@@ -362,6 +373,7 @@ impl Scheduler {
                     record.times = times;
                 }
             }
+            FromWorker::Leave => self.retire(worker),
         }
     }
 
@@ -551,7 +563,7 @@ impl Scheduler {
 
     fn group(&mut self, name: Arc<str>) -> u32 {
         *self.group_names.entry(name).or_insert_with_key(|name| {
-            self.groups.push(Group { name: Arc::clone(name), micros: None, done: 0 });
+            self.groups.push(Group { name: Arc::clone(name), micros: None, done: 0, spent: 0 });
             self.groups.len() as u32 - 1
         })
     }
@@ -692,29 +704,6 @@ pub struct Summary {
     pub expected_seconds: f64,
 }
 
-/// What is known of the tasks of one name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GroupSummary {
-    /// What they are called.
-    pub name: Arc<str>,
-    /// How many have run since the start.
-    pub done: u64,
-    /// How long they run, in microseconds, as a moving average.
-    pub micros: Option<u64>,
-    /// Tasks known of which nobody needs the value now.
-    pub released: u32,
-    /// Tasks of which inputs are not there.
-    pub waiting: u32,
-    /// Tasks that could run and wait for a worker.
-    pub queued: u32,
-    /// Tasks on workers.
-    pub processing: u32,
-    /// Values that somebody needs.
-    pub in_memory: u32,
-    /// Tasks that failed and are remembered.
-    pub failed: u32,
-}
-
 /// What is known of one worker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerSummary {
@@ -758,22 +747,32 @@ impl Scheduler {
         summary
     }
 
-    /// What is known of the tasks of each name, of those names that have any.
+    /// What is known of the tasks of each name: those of which there are any, or have been.
     pub fn groups(&self) -> Vec<GroupSummary> {
         let groups = self.groups.iter().zip(self.tasks.counts());
         let groups = groups.filter(|(group, counts)| group.done > 0 || counts.iter().any(|count| *count > 0));
         let groups = groups.map(|(group, counts)| GroupSummary {
             name: Arc::clone(&group.name),
             done: group.done,
-            micros: group.micros,
-            released: counts[State::RELEASED],
-            waiting: counts[State::WAITING],
-            queued: counts[State::READY],
-            processing: counts[State::ASSIGNED],
-            in_memory: counts[State::MEMORY],
-            failed: counts[State::FAILED],
+            micros: group.spent,
+            waiting: counts[State::WAITING] as usize,
+            queued: counts[State::READY] as usize,
+            processing: counts[State::ASSIGNED] as usize,
+            in_memory: counts[State::MEMORY] as usize,
+            failed: counts[State::FAILED] as usize,
         });
         groups.collect()
+    }
+
+    /// The tasks that have run lately, from number `after` on as far as they are remembered, and the number of the next.
+    pub fn ran_since(&self, after: u64) -> (u64, Vec<Ran>) {
+        let (next, tasks) = self.recent.since(after);
+        (next, tasks.copied().collect())
+    }
+
+    /// What the tasks of a group are called.
+    pub fn group_name(&self, group: u32) -> &str {
+        self.groups.get(group as usize).map_or("task", |group| &group.name)
     }
 
     /// All workers, in the order in which they came.

@@ -81,6 +81,21 @@ pub const SETTINGS: &[Setting] = &[
         about: "Whether equal calls of delayed functions are made once, where the function does not say.",
     },
     Setting {
+        key: "scheduler_address",
+        kind: Kind::Text,
+        default: "",
+        about: "The scheduler that clients and workers connect to if none is named.",
+    },
+    Setting { key: "token", kind: Kind::Text, default: "", about: "What schedulers want to be told by who connects." },
+    Setting {
+        key: "tls.ca_file",
+        kind: Kind::Text,
+        default: "",
+        about: "The certificate of the authority whose certificates are trusted: a PEM file.",
+    },
+    Setting { key: "tls.cert", kind: Kind::Text, default: "", about: "This process's certificate: a PEM file." },
+    Setting { key: "tls.key", kind: Kind::Text, default: "", about: "The certificate's private key: a PEM file." },
+    Setting {
         key: "optimize.fold",
         kind: Kind::Flag,
         default: "true",

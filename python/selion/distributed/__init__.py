@@ -15,6 +15,7 @@ from selion.distributed.cluster import LocalCluster
 from selion.distributed.future import Future, as_completed, fire_and_forget, futures_of, wait
 from selion.distributed.primitives import Event, Lock, Queue, Semaphore, Variable
 from selion.distributed.progress import progress
+from selion.distributed.security import Security
 from selion.distributed.worker import Reschedule, Worker, get_worker, rejoin, secede, worker_client
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "NoValidWorkerError",
     "Queue",
     "Reschedule",
+    "Security",
     "Semaphore",
     "TimeoutError",
     "Variable",

@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import json
 import os
 import threading
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 
-from selion import _selion
+from selion import _selion, config
 from selion.distributed import _remote
 from selion.distributed.future import Future, futures_of, parse_timeout
+from selion.distributed.security import Security
 
 __all__ = ["Client", "default_client", "get_client"]
 
@@ -71,7 +73,13 @@ def get_client(address: str | None = None, timeout=None, resolve_address: bool =
             raise ValueError(f"there is no client of {address}")
         client = _by_address.get(place.scheduler)
         if client is None or client.status == "closed":
-            client = Client(place.scheduler, token=place.token, set_as_default=False, name="worker-client")
+            security = None
+            if place.tls is not None:
+                ca, cert, key = place.tls
+                security = Security(tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key)
+            client = Client(
+                place.scheduler, token=place.token, security=security, set_as_default=False, name="worker-client"
+            )
             _by_address[place.scheduler] = client
         return client
 
@@ -83,15 +91,18 @@ class Client:
     ----------
     address : str or cluster, optional
         Of the scheduler, such as ``"tcp://127.0.0.1:8786"``, or something with a ``scheduler_address``. Without, the
-        environment variable ``SELION_SCHEDULER_ADDRESS`` is looked at, and then a `LocalCluster` is started with the
-        remaining keywords.
+        setting ``scheduler_address`` is looked at, and then a `LocalCluster` is started with the remaining keywords.
     timeout : float or str
         Seconds to wait for the scheduler.
     set_as_default : bool
         Whether collections are computed on this cluster while the client is open.
     token : str, optional
-        What the scheduler wants to be told. Without, ``SELION_TOKEN``, or what a scheduler of this user on this machine
-        has left behind.
+        What the scheduler wants to be told. Without, the setting ``token``, or what a scheduler of this user on this
+        machine has left behind.
+    security : Security, optional
+        Certificates, for a scheduler at a ``tls://`` address; without, those that the settings name.
+    scheduler_file : str, optional
+        Where a scheduler was told to write its address, with ``--scheduler-file``.
     asynchronous : bool
         Whether methods that wait are coroutines.
     name : str, optional
@@ -119,6 +130,8 @@ class Client:
         set_as_default: bool = True,
         *,
         token: str | None = None,
+        security: Security | bool | None = None,
+        scheduler_file: str | None = None,
         asynchronous: bool = False,
         name: str | None = None,
         **kwargs,
@@ -127,14 +140,18 @@ class Client:
         self._owns_cluster = False
         self.asynchronous = asynchronous
         self.status = "connecting"
+        if scheduler_file is not None:
+            with open(scheduler_file) as file:
+                known = json.load(file)
+            address, token = known["address"], token or known.get("token")
         if address is None:
-            address = os.environ.get("SELION_SCHEDULER_ADDRESS") or None
+            address = config.get("scheduler_address", None)
         elif kwargs:
             raise ValueError(f"Unexpected keyword arguments: {sorted(kwargs)}")
         if address is None:
             from selion.distributed.cluster import LocalCluster
 
-            self.cluster = LocalCluster(**kwargs)
+            self.cluster = LocalCluster(security=security, **kwargs)
             self._owns_cluster = True
         elif not isinstance(address, str):
             if not hasattr(address, "scheduler_address"):
@@ -142,14 +159,18 @@ class Client:
             self.cluster = address
         if self.cluster is not None:
             address, token = self.cluster.scheduler_address, token or getattr(self.cluster, "token", None)
+            security = security if isinstance(security, Security) else getattr(self.cluster, "security", None)
         if token is None:
-            token = os.environ.get("SELION_TOKEN") or _selion.find_token(address) or ""
+            token = config.get("token", None) or _selion.find_token(address) or ""
+        self.security = Security.of(security)
         self.name = name or f"client-{uuid.uuid4().hex}"
         self.id = self.name
         self._future = type("Future", (Future,), {"_client": self, "__slots__": (), "__module__": Future.__module__})
         self._kept: dict[str, Future] = {}
         try:
-            self._native = _selion.ClusterClient(address, token, self.name, parse_timeout(timeout), 300.0, self._future)
+            self._native = _selion.ClusterClient(
+                address, token, self.name, parse_timeout(timeout), 300.0, self._future, self.security._pem("client")
+            )
         except BaseException:
             if self._owns_cluster:
                 self.cluster.close()
@@ -733,9 +754,10 @@ class Client:
 
     @property
     def dashboard_link(self) -> str:
-        """Where the status page is."""
-        host = self.scheduler_address.rpartition("://")[2].rpartition(":")[0]
-        return f"http://{host}:8787/status"
+        """Where the scheduler's status page is; empty if it has none."""
+        from selion.distributed.cluster import _reachable
+
+        return _reachable(self._native.info()["dashboard"], self.scheduler_address)
 
     def shutdown(self) -> None:
         """Ends the scheduler, its workers, and this client."""

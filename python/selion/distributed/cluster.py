@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import json
 import os
-import subprocess
 import sys
 import threading
 import weakref
 
 from selion import _selion
+from selion.distributed._supervisor import Supervised
+from selion.distributed.security import Security
 
 __all__ = ["LocalCluster"]
 
-_START = "from selion.distributed.worker import main; main()"
 _open: weakref.WeakSet = weakref.WeakSet()
 
 
@@ -26,7 +25,7 @@ def _close_all() -> None:
 
 
 class LocalCluster:
-    """A scheduler on a thread of this process, and workers in processes of their own.
+    """A scheduler on a thread of this process, and workers in processes of their own, replaced when they crash.
 
     Needs no ``if __name__ == "__main__"`` guard.
 
@@ -42,9 +41,13 @@ class LocalCluster:
         Bytes of each worker, such as ``"2GiB"``; a share of the machine's memory if at most 1; ``"auto"`` for an equal
         share.
     host : str
-        Where to listen.
+        Where to listen; beyond this machine only with ``security``.
     resources : dict, optional
         What each worker has in limited number.
+    dashboard_address : str or None
+        Where the status page is served, on another port if that one is taken; None for no page.
+    security : Security or bool, optional
+        Certificates for encrypted connections; True for new ones that nobody else has.
 
     Examples
     --------
@@ -68,9 +71,11 @@ class LocalCluster:
         worker_ttl: float = 30.0,
         no_workers_timeout: float = 60.0,
         allowed_failures: int = 3,
+        dashboard_address: str | int | None = ":8787",
+        security: Security | bool | None = None,
         **kwargs,
     ):
-        known = {"dashboard_address", "silence_logs", "asynchronous", "security", "protocol", "interface", "loop"}
+        known = {"silence_logs", "asynchronous", "protocol", "interface", "loop"}
         if unknown := sorted(set(kwargs) - known):
             raise TypeError(f"LocalCluster got unexpected keyword arguments {unknown}")
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -91,8 +96,15 @@ class LocalCluster:
         self._leaving: list = []
         self.status = "running"
         self.token = _selion.new_token()
-        self.scheduler_address = _selion.start_scheduler(
-            f"{host}:{scheduler_port}", self.token, allowed_failures, worker_ttl, no_workers_timeout
+        self.security = Security.of(security)
+        self.scheduler_address, self._dashboard = _selion.start_scheduler(
+            f"{host}:{scheduler_port}",
+            self.token,
+            allowed_failures,
+            worker_ttl,
+            no_workers_timeout,
+            self.security._pem("scheduler"),
+            dashboard=_page_address(dashboard_address),
         )
         self._client = None
         _open.add(self)
@@ -113,8 +125,9 @@ class LocalCluster:
             "memory_limit": self._memory_limit,
             "resources": self._resources,
             "path": sys.path,
+            "tls": self.security._pem("worker"),
         }
-        self.workers[name] = _Process(options) if self.processes else _Threads(options)
+        self.workers[name] = Supervised(options) if self.processes else _Threads(options)
 
     def scale(self, n: int | None = None, jobs: int | None = None, **kwargs) -> None:
         """Starts workers, or ends some after their values have moved to others.
@@ -144,7 +157,9 @@ class LocalCluster:
         if self._client is None:
             from selion.distributed.future import Future
 
-            self._client = _selion.ClusterClient(self.scheduler_address, self.token, "cluster", 10.0, 10.0, Future)
+            self._client = _selion.ClusterClient(
+                self.scheduler_address, self.token, "cluster", 10.0, 10.0, Future, self.security._pem("client")
+            )
         return self._client
 
     def _forget_dead(self) -> dict[str, int]:
@@ -154,9 +169,7 @@ class LocalCluster:
             return {}
         present = {worker["name"]: worker["id"] for worker in self._own_client().info()["workers"].values()}
         for name, worker in list(self.workers.items()):
-            if name in present:
-                worker.has_joined = True
-            elif worker.has_joined or not worker.is_alive():
+            if not worker.is_alive():
                 self._leaving.append(self.workers.pop(name))
         return present
 
@@ -210,8 +223,8 @@ class LocalCluster:
 
     @property
     def dashboard_link(self) -> str:
-        """Where the status page is."""
-        return "http://127.0.0.1:8787/status"
+        """Where the status page is; empty if there is none."""
+        return _reachable(self._dashboard, self.scheduler_address)
 
     @property
     def scheduler_info(self) -> dict:
@@ -253,41 +266,6 @@ class LocalCluster:
         return f"<div><h4>{html.escape(self.name)}</h4><p>{html.escape(repr(self))}</p></div>"
 
 
-class _Process:
-    """A worker in a process of its own, which ends when this one does."""
-
-    def __init__(self, options: dict):
-        environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1") | os.environ
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {_START}"],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-            env=environment,
-        )
-        self._process.stdin.write(json.dumps(options).encode() + b"\n")
-        self._process.stdin.flush()
-        self.pid = self._process.pid
-        self.has_joined = False
-
-    def is_alive(self) -> bool:
-        alive = self._process.poll() is None
-        if not alive:
-            self._close_stdin()
-        return alive
-
-    def end(self) -> None:
-        self._close_stdin()
-        try:
-            self._process.wait(2)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _close_stdin(self) -> None:
-        with contextlib.suppress(OSError):  # it may have ended before it has read its options
-            self._process.stdin.close()
-
-
 class _Threads:
     """A worker on threads of this process."""
 
@@ -303,11 +281,19 @@ class _Threads:
             options["memory_limit"],
             list(options["resources"].items()),
             5.0,
+            "",
+            options["tls"],
         )
         self.pid = os.getpid()
-        self.has_joined = False
         _set_worker(
-            Worker(self._native.address, options["name"], options["nthreads"], options["scheduler"], options["token"])
+            Worker(
+                self._native.address,
+                options["name"],
+                options["nthreads"],
+                options["scheduler"],
+                options["token"],
+                options["tls"],
+            )
         )
 
     def is_alive(self) -> bool:
@@ -318,6 +304,22 @@ class _Threads:
 
         _set_worker(None)
         self._native.close()
+
+
+def _page_address(address: str | int | None) -> str | None:
+    """``":8787"``, a port, or ``"host:port"`` as host and port; None for no page."""
+    if address is None or address is False:
+        return None
+    host, _, port = str(address).rpartition(":")
+    if not port.isdigit():
+        raise ValueError(f"dashboard_address must be a port or host:port, got {address!r}")
+    return f"{host or '127.0.0.1'}:{port}"
+
+
+def _reachable(link: str, scheduler: str) -> str:
+    """A link to a page that is served at all addresses of the scheduler's machine, by one that reaches it."""
+    host = scheduler.partition("://")[2].rpartition(":")[0]
+    return link.replace("//0.0.0.0:", f"//{host}:").replace("//[::]:", f"//{host}:")
 
 
 def _bytes(limit, workers: int) -> int:

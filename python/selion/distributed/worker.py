@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from selion import _selion
 
@@ -35,7 +35,8 @@ class Worker:
     name: str
     nthreads: int
     scheduler: str
-    token: str
+    token: str = field(repr=False)
+    tls: tuple[str, str, str] | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         return f"<Worker {self.name!r}, {self.address}, threads: {self.nthreads}>"
@@ -137,8 +138,17 @@ def _versions(packages: list[str]) -> dict:
     return {"host": {"python": platform.python_version(), "OS": platform.system()}, "packages": found}
 
 
-def run_worker(options: dict) -> None:
-    """Runs a worker on threads of this process until it ends."""
+def run_worker(options: dict) -> int:
+    """Runs a worker on threads of this process until it ends; the exit code.
+
+    SIGTERM has it end after its values have moved to other workers, a second one at once; so does the end of its
+    lifetime.
+    """
+    import signal
+
+    from selion.distributed._supervisor import GAVE_UP
+
+    tls = options.get("tls") and tuple(options["tls"])
     native = _selion.ClusterWorker(
         options["scheduler"],
         options["token"],
@@ -148,9 +158,39 @@ def run_worker(options: dict) -> None:
         options.get("memory_limit", 0),
         list(options.get("resources", {}).items()),
         options.get("patience", 300.0),
+        options.get("instance", ""),
+        tls,
+        options.get("insecure", False),
     )
-    _set_worker(Worker(native.address, options["name"], options["nthreads"], options["scheduler"], options["token"]))
-    native.join()
+    _set_worker(Worker(native.address, options["name"], options["nthreads"], options["scheduler"], options["token"], tls))
+    asked = False
+
+    def retire(*_):
+        nonlocal asked
+        if asked:
+            native.close()
+            return
+        asked = True
+        native.retire()
+        _later(options.get("grace", 30.0), native.close)
+
+    signal.signal(signal.SIGTERM, retire)
+    if lifetime := options.get("lifetime"):
+        margin = min(60.0, 0.1 * lifetime)
+        _later(lifetime - margin, native.retire)
+        _later(lifetime, native.close)
+    try:
+        native.join()
+    except ConnectionError as error:
+        print(f"selion worker {options['name']}: no scheduler at {options['scheduler']}: {error}", file=sys.stderr)
+        return GAVE_UP
+    return 0
+
+
+def _later(seconds: float, function) -> None:
+    timer = threading.Timer(seconds, function)
+    timer.daemon = True
+    timer.start()
 
 
 def main() -> None:
@@ -166,10 +206,10 @@ def main() -> None:
         os._exit(0)
 
     threading.Thread(target=end_with_parent, daemon=True, name="selion-watch").start()
-    run_worker(options)
+    code = run_worker(options)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # threads may still wait for what will not come
+    os._exit(code)  # whatever threads a task has left behind
 
 
 if __name__ == "__main__":

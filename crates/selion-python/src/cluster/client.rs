@@ -12,11 +12,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
 use selion_cluster::wire::{Reply, Request, Share};
 use selion_cluster::{Client, ClientConfig, ClientError, Parts, PeerError, while_waiting};
-use selion_net::{Address, Token};
 use selion_scheduler::message::{Failure, FailureKind, FromClient, Rules, Submit, Task};
 use selion_scheduler::{Key, WorkerId};
 
 use super::call::{Encoded, RemoteFunction, encode_args, hash};
+use super::process::{PyPem, address, security};
 use super::runtime::{decode_object, encode_object};
 
 /// A client of a scheduler.
@@ -129,21 +129,21 @@ fn until(timeout: Option<f64>) -> PyResult<Option<Instant>> {
 #[pymethods]
 impl ClusterClient {
     #[new]
-    #[pyo3(signature = (address, token, name, timeout, patience, future))]
+    #[pyo3(signature = (scheduler, token, name, timeout, patience, future, tls=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn new(
         py: Python<'_>,
-        address: &str,
+        scheduler: &str,
         token: &str,
         name: &str,
         timeout: f64,
         patience: f64,
         future: Py<PyType>,
+        tls: Option<PyPem>,
     ) -> PyResult<Self> {
-        let scheduler: Address =
-            address.parse().map_err(|error: selion_net::AddressError| PyValueError::new_err(error.to_string()))?;
         let config = ClientConfig {
-            scheduler,
-            token: Token::new(token),
+            scheduler: address(scheduler)?,
+            security: security(token, tls, false)?,
             name: name.to_owned(),
             timeout: Duration::from_secs_f64(timeout.clamp(0.0, 1e9)),
             patience: Duration::from_secs_f64(patience.clamp(0.0, 1e9)),
@@ -418,6 +418,9 @@ impl ClusterClient {
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let Reply::Info(info) = self.ask(py, Request::Info)? else { return Err(unexpected()) };
         let all = PyDict::new(py);
+        all.set_item("version", info.version)?;
+        all.set_item("clock", info.clock as f64 * 1e-6)?;
+        all.set_item("dashboard", info.dashboard)?;
         all.set_item("up", info.up as f64 * 1e-6)?;
         all.set_item("tasks", info.tasks)?;
         all.set_item("done", info.done)?;
@@ -438,6 +441,7 @@ impl ClusterClient {
                 worker.info.resources.into_iter().collect::<std::collections::HashMap<_, _>>(),
             )?;
             entry.set_item("memory", worker.status.memory)?;
+            entry.set_item("cpu", worker.status.cpu)?;
             entry.set_item("held", worker.held_bytes)?;
             entry.set_item("spilled", worker.status.spilled)?;
             entry.set_item("paused", worker.status.paused)?;

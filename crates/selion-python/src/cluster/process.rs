@@ -3,10 +3,10 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::{PyConnectionError, PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
 use selion_cluster::{Server, ServerConfig, Worker, WorkerConfig};
-use selion_net::{Address, Token};
+use selion_net::{Address, Pem, Security, Tls, Token};
 use selion_scheduler::Config;
 
 use super::runtime::PythonRuntime;
@@ -21,32 +21,73 @@ fn config(allowed_failures: u8, worker_ttl: f64, no_workers_timeout: f64) -> Con
     }
 }
 
-fn bind(listen: &str, token: &str, config: Config) -> PyResult<(Server, String)> {
-    let config = ServerConfig { listen: listen.to_owned(), token: Token::new(token), scheduler: config };
-    let server =
-        Server::bind(config).map_err(|error| PyOSError::new_err(format!("cannot listen on {listen}: {error}")))?;
-    let address = format!("tcp://{}", server.address()?);
-    Ok((server, address))
+/// The texts of certificates, as Python has them: of the authority, of this process, its private key.
+pub(super) type PyPem = (String, String, String);
+
+/// What the processes of a cluster know.
+pub(super) fn security(token: &str, pem: Option<PyPem>, insecure: bool) -> PyResult<Security> {
+    let tls = pem.map(|(ca, cert, key)| Tls::new(&Pem { ca, cert, key })).transpose();
+    let tls = tls.map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(Security { token: Token::new(token), tls, insecure })
 }
 
-/// Starts a scheduler on a thread of this process; its address.
+pub(super) fn address(text: &str) -> PyResult<Address> {
+    text.parse().map_err(|error: selion_net::AddressError| PyValueError::new_err(error.to_string()))
+}
+
+fn cannot_listen(listen: &str, error: &std::io::Error) -> PyErr {
+    let text = format!("cannot listen on {listen}: {error}");
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => PyPermissionError::new_err(text),
+        _ => PyOSError::new_err(text),
+    }
+}
+
+/// A server, its address, and the link to its status page.
+fn bind(
+    listen: &str,
+    security: Security,
+    config: Config,
+    dashboard: Option<String>,
+) -> PyResult<(Server, String, String)> {
+    let config = ServerConfig { listen: listen.to_owned(), security, scheduler: config, dashboard };
+    let server = Server::bind(config).map_err(|error| cannot_listen(listen, &error))?;
+    let (address, link) = (server.address()?.to_string(), server.dashboard()?);
+    Ok((server, address, link))
+}
+
+/// Starts a scheduler on a thread of this process; its address, and the link to its status page.
 #[pyfunction]
-#[pyo3(signature = (listen, token, allowed_failures=3, worker_ttl=30.0, no_workers_timeout=60.0))]
+#[pyo3(signature = (
+    listen, token, allowed_failures=3, worker_ttl=30.0, no_workers_timeout=60.0, tls=None, insecure=false,
+    dashboard=None
+))]
+#[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
 fn start_scheduler(
     listen: &str,
     token: &str,
     allowed_failures: u8,
     worker_ttl: f64,
     no_workers_timeout: f64,
-) -> PyResult<String> {
-    let (server, address) = bind(listen, token, config(allowed_failures, worker_ttl, no_workers_timeout))?;
+    tls: Option<PyPem>,
+    insecure: bool,
+    dashboard: Option<String>,
+) -> PyResult<(String, String)> {
+    let security = security(token, tls, insecure)?;
+    let config = config(allowed_failures, worker_ttl, no_workers_timeout);
+    let (server, address, link) = bind(listen, security, config, dashboard)?;
     std::thread::Builder::new().name("selion-scheduler".to_owned()).spawn(move || server.run())?;
-    Ok(address)
+    Ok((address, link))
 }
 
-/// Runs a scheduler on this thread until it is told to shut down. `ready` is called with its address.
+/// Runs a scheduler on this thread until it is told to shut down. `ready` is called with its address and the
+/// link to its status page.
 #[pyfunction]
-#[pyo3(signature = (listen, token, ready, allowed_failures=3, worker_ttl=30.0, no_workers_timeout=60.0))]
+#[pyo3(signature = (
+    listen, token, ready, allowed_failures=3, worker_ttl=30.0, no_workers_timeout=60.0, tls=None, insecure=false,
+    dashboard=None
+))]
+#[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
 fn run_scheduler(
     py: Python<'_>,
     listen: &str,
@@ -55,9 +96,14 @@ fn run_scheduler(
     allowed_failures: u8,
     worker_ttl: f64,
     no_workers_timeout: f64,
+    tls: Option<PyPem>,
+    insecure: bool,
+    dashboard: Option<String>,
 ) -> PyResult<()> {
-    let (server, address) = bind(listen, token, config(allowed_failures, worker_ttl, no_workers_timeout))?;
-    ready.call1((address,))?;
+    let security = security(token, tls, insecure)?;
+    let config = config(allowed_failures, worker_ttl, no_workers_timeout);
+    let (server, address, link) = bind(listen, security, config, dashboard)?;
+    ready.call1((address, link))?;
     let server = std::thread::Builder::new().name("selion-scheduler".to_owned()).spawn(move || server.run())?;
     // Python's signals are looked at on this thread.
     while !server.is_finished() {
@@ -77,12 +123,32 @@ fn new_token() -> PyResult<String> {
     Ok(token.reveal())
 }
 
+/// A new authority, a certificate of it, and its private key, in PEM form.
+#[pyfunction]
+fn new_certificates() -> PyResult<PyPem> {
+    let pem = Pem::generate().map_err(|error| PyOSError::new_err(error.to_string()))?;
+    Ok((pem.ca, pem.cert, pem.key))
+}
+
+/// Tells a scheduler how a worker ended that was given the name `instance`.
+#[pyfunction]
+#[pyo3(signature = (scheduler, token, instance, cause, tls=None))]
+fn report_death(
+    py: Python<'_>,
+    scheduler: &str,
+    token: &str,
+    instance: &str,
+    cause: &str,
+    tls: Option<PyPem>,
+) -> PyResult<()> {
+    let (scheduler, security) = (address(scheduler)?, security(token, tls, false)?);
+    Ok(py.detach(|| selion_cluster::report_death(&scheduler, &security, instance, cause))?)
+}
+
 /// The token that a scheduler of this user has left for an address on this machine, or None.
 #[pyfunction]
-fn find_token(address: &str) -> PyResult<Option<String>> {
-    let address: Address =
-        address.parse().map_err(|error: selion_net::AddressError| PyValueError::new_err(error.to_string()))?;
-    Ok(Token::find(&address).map(|token| token.reveal()))
+fn find_token(scheduler: &str) -> PyResult<Option<String>> {
+    Ok(Token::find(&address(scheduler)?).map(|token| token.reveal()))
 }
 
 /// A token that this user's other processes find, while this object lives.
@@ -102,7 +168,10 @@ struct ClusterWorker(Mutex<Worker>);
 #[pymethods]
 impl ClusterWorker {
     #[new]
-    #[pyo3(signature = (scheduler, token, listen, name, nthreads, memory_limit=0, resources=vec![], patience=300.0))]
+    #[pyo3(signature = (
+        scheduler, token, listen, name, nthreads, memory_limit=0, resources=vec![], patience=300.0, instance="",
+        tls=None, insecure=false
+    ))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn new(
         scheduler: &str,
@@ -113,20 +182,23 @@ impl ClusterWorker {
         memory_limit: u64,
         resources: Vec<(String, f64)>,
         patience: f64,
+        instance: &str,
+        tls: Option<PyPem>,
+        insecure: bool,
     ) -> PyResult<Self> {
-        let scheduler: Address =
-            scheduler.parse().map_err(|error: selion_net::AddressError| PyValueError::new_err(error.to_string()))?;
         let config = WorkerConfig {
-            scheduler,
-            token: Token::new(token),
+            scheduler: address(scheduler)?,
+            security: security(token, tls, insecure)?,
             listen: listen.to_owned(),
             name: name.to_owned(),
             nthreads,
             memory_limit,
             resources,
             patience: Duration::from_secs_f64(patience.clamp(0.0, 1e9)),
+            instance: instance.to_owned(),
         };
-        Ok(ClusterWorker(Mutex::new(Worker::start(config, std::sync::Arc::new(PythonRuntime))?)))
+        let worker = Worker::start(config, std::sync::Arc::new(PythonRuntime));
+        Ok(ClusterWorker(Mutex::new(worker.map_err(|error| cannot_listen(listen, &error))?)))
     }
 
     /// Where it is found.
@@ -151,7 +223,14 @@ impl ClusterWorker {
             Ok(mut worker) => worker.join(),
             Err(_) => Ok(()),
         });
-        Ok(result?)
+        result.map_err(|error| PyConnectionError::new_err(error.to_string()))
+    }
+
+    /// Ends it, once what it runs is done and its values are elsewhere.
+    fn retire(&self) {
+        if let Ok(worker) = self.0.lock() {
+            worker.retire();
+        }
     }
 
     /// Ends it.
@@ -178,6 +257,8 @@ pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(start_scheduler, m)?)?;
     m.add_function(wrap_pyfunction!(run_scheduler, m)?)?;
     m.add_function(wrap_pyfunction!(new_token, m)?)?;
+    m.add_function(wrap_pyfunction!(new_certificates, m)?)?;
+    m.add_function(wrap_pyfunction!(report_death, m)?)?;
     m.add_function(wrap_pyfunction!(find_token, m)?)?;
     m.add_function(wrap_pyfunction!(leave_token, m)?)?;
     m.add_function(wrap_pyfunction!(secede, m)?)?;
