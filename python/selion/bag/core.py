@@ -107,6 +107,9 @@ class Item(_Lazy):
     def _finish(values):
         return values[0]
 
+    def __reduce__(self):
+        return Item._persisted, (self.__selion_parts__(),)
+
     @staticmethod
     def _persisted(natives) -> Item:
         return Item(lambda: natives[0], "persisted")
@@ -313,6 +316,9 @@ class Bag(_Lazy):
         if values and isinstance(values[0], Iterable) and not isinstance(values[0], builtins.str):
             return list(itertools.chain.from_iterable(values))
         return values
+
+    def __reduce__(self):
+        return Bag._persisted, (self.__selion_parts__(),)
 
     @classmethod
     def _persisted(cls, natives) -> Bag:
