@@ -98,7 +98,8 @@ def test_delayed_values_are_dasks():
     assert dask.is_dask_collection(x)
     assert not dask.is_dask_collection(lazy())
     assert dask.compute(x, {"a": [x + 1]}) == (3, {"a": [4]})
-    assert dask.delayed(sum)([x, x, 1]).compute() == 7
+    if dask.__version__ >= "2025.4":  # before, Dask takes the attribute `optimize` of any value for its own
+        assert dask.delayed(sum)([x, x, 1]).compute() == 7
     (kept,) = dask.persist(x)
     assert kept.compute() == 3
     nested = selion.delayed(lambda *args, **kwargs: (args, kwargs))([x, {"k": x}], (1, x), key=x)

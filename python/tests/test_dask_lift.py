@@ -259,7 +259,7 @@ def test_explain():
 
 def test_zarr_sources_are_read_natively(tmp_path):
     zarr = pytest.importorskip("zarr")
-    z = zarr.create_array(tmp_path / "x.zarr", shape=(20, 30), chunks=(7, 11), dtype="f8")
+    z = zarr.open_array(str(tmp_path / "x.zarr"), mode="w", shape=(20, 30), chunks=(7, 11), dtype="f8")
     z[:] = DATA
     x = dda.from_zarr(str(tmp_path / "x.zarr"))
     told = selion.dask.explain(x.mean(axis=0))
