@@ -73,3 +73,66 @@ def test_grid_search():
     plain = search.fit(x, y).cv_results_["mean_test_score"]
     with joblib.parallel_backend("selion", n_jobs=2):
         np.testing.assert_allclose(search.fit(x, y).cv_results_["mean_test_score"], plain)
+
+
+def test_the_array_api_namespace():
+    import selion.array as da
+
+    data = np.arange(12.0).reshape(3, 4)
+    x = da.from_array(data, chunks=2)
+    xp = da
+    assert not hasattr(x, "__array_namespace__")  # xarray would refuse to index by points
+    pairs = [
+        (xp.permute_dims(x, (1, 0)), data.T),
+        (xp.concat([x, x], axis=1), np.concatenate([data, data], axis=1)),
+        (xp.concat([x, x], axis=None), np.concatenate([data.ravel(), data.ravel()])),
+        (xp.astype(x, xp.int64), data.astype("i8")),
+        (xp.matrix_transpose(x), data.T),
+        (x.mT, data.T),
+        (xp.vecdot(x, x), (data * data).sum(-1)),
+        (xp.cumulative_sum(x, axis=1), data.cumsum(1)),
+        (xp.cumulative_prod(x, axis=0, include_initial=True), np.vstack([np.ones(4), data.cumprod(0)])),
+        (xp.pow(x, 2), data**2),
+        (xp.acos(x / 20), np.arccos(data / 20)),
+        (xp.unique_values(x % 3), [0, 1, 2]),
+        (xp.unique_counts(x % 3).counts, [4, 4, 4]),
+        (xp.unique_inverse(x % 3).inverse_indices, data % 3),
+        (xp.unique_all(x % 3).indices, [0, 1, 2]),
+        (xp.stack(xp.unstack(x, axis=1), axis=1), data),
+        (xp.from_dlpack(data), data),
+        (np.from_dlpack(x), data),
+    ]
+    for got, wanted in pairs:
+        np.testing.assert_allclose(np.asarray(got), wanted)
+    assert xp.isdtype(x.dtype, "real floating")
+    info = xp.__array_namespace_info__()
+    assert info.default_device() == x.device == x.to_device("cpu").device
+    assert set(info.dtypes(kind="bool")) == {"bool"}
+    with pytest.raises(ValueError, match="device"):
+        x.to_device("gpu")
+    with pytest.raises(ValueError, match="two axes"):
+        xp.matrix_transpose(x[0])
+
+
+def test_einops():
+    einops = pytest.importorskip("einops")
+    import selion.array as da
+
+    data = np.arange(24.0).reshape(2, 3, 4)
+    x = da.from_array(data, chunks=2)
+    try:
+        turned = einops.rearrange(x, "a b c -> c (a b)")
+    except RuntimeError:
+        pytest.skip("this release of einops knows its libraries by their names")
+    np.testing.assert_array_equal(turned.compute(), data.transpose(2, 0, 1).reshape(4, 6))
+
+
+def test_opt_einsum():
+    opt_einsum = pytest.importorskip("opt_einsum")
+    import selion.array as da
+
+    data = np.random.default_rng(0).random((6, 6))
+    x = da.from_array(data, chunks=3)
+    product = opt_einsum.contract("ij,jk,kl->il", x, x, x)
+    assert isinstance(product, da.Array)
+    np.testing.assert_allclose(product.compute(), data @ data @ data)

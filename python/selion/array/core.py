@@ -291,6 +291,34 @@ class Array:
 
         return functions.dispatch_function(function, types, args, kwargs)
 
+    # The array API standard. `selion.array` is its namespace, but arrays do not say so by `__array_namespace__`: xarray
+    # would then index them by the standard, which has less than NumPy's indexing.
+
+    @property
+    def device(self) -> str:
+        """Where the elements are computed."""
+        return "cpu"
+
+    def to_device(self, device, /, *, stream=None) -> Array:
+        """The array itself: there is one device."""
+        if device != "cpu":
+            raise ValueError(f"Unsupported device {device!r}: arrays of selion are in main memory")
+        return self
+
+    @property
+    def mT(self) -> Array:
+        """The last two axes in each other's place."""
+        from selion.array.standard import matrix_transpose
+
+        return matrix_transpose(self)
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        """The computed elements, for other libraries."""
+        return np.asarray(self.compute()).__dlpack__(stream=stream)
+
+    def __dlpack_device__(self):
+        return 1, 0
+
     # Parts.
 
     def __getitem__(self, index) -> Array:
