@@ -136,3 +136,37 @@ def test_opt_einsum():
     product = opt_einsum.contract("ij,jk,kl->il", x, x, x)
     assert isinstance(product, da.Array)
     np.testing.assert_allclose(product.compute(), data @ data @ data)
+
+
+def test_none_of_the_others_is_needed():
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    import selion
+
+    code = """
+import sys
+for name in ("dask", "xarray", "joblib", "zarr"):
+    sys.modules[name] = None
+import numpy as np
+import selion, selion.array as da, selion.bag, selion.dask, selion.futures, selion.xarray
+assert da.arange(4, chunks=2).sum().compute() == 6
+assert selion.delayed(abs)(-1).compute() == 1
+for use, needs in (
+    (lambda: selion.get({"x": 1}, "x"), "dask[array]>=2025.1"),
+    (selion.dask.enable, "dask[array]>=2025.1"),
+    (lambda: selion.dask.to_dask(da.ones(3)), "dask[array]>=2025.1"),
+    (selion.xarray.use, "xarray>=2025.1"),
+    (lambda: __import__("selion.joblib"), "joblib>=1.3"),
+):
+    try:
+        use()
+    except ImportError as error:
+        assert f"pip install '{needs}'" in str(error), error
+    else:
+        raise AssertionError(needs)
+"""
+    folder = Path(selion.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
