@@ -2,6 +2,7 @@
 #
 #   make demo     what selion does, in two minutes
 #   make test     all tests, Rust and Python
+#   make test-matrix   what meets Dask and xarray, with the oldest and the newest releases of them
 #   make bench    side by side with Dask and NumPy; options: make bench ARGS="--only tutorial --no-dask"
 #   make lint     formats, lints, and the rules of the architecture
 #   make docs     the Rust documentation, in target/doc
@@ -14,7 +15,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python bench lint docs clean ext gateway cargo
+.PHONY: help demo test test-rust test-python test-matrix bench lint docs clean ext gateway cargo
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -47,8 +48,25 @@ test-rust: cargo $(VENV)/.made
 test-python: ext gateway $(VENV)/.deps-test
 	@$(PY) -m pytest $(ARGS)
 
+# The tests of what meets others, in an environment of its own for each end of what is supported.
+MATRIX := test_dask_get test_dask_lift test_dask_cluster test_xarray_manager test_xarray_programs test_plugs test_docs
+
+test-matrix: $(VENV)-oldest/.made $(VENV)-newest/.made
+	@for end in oldest newest; do \
+	  echo "with the $$end releases:"; \
+	  PYTHONPATH=python $(VENV)-$$end/bin/python -m pytest -W default $(MATRIX:%=python/tests/%.py) $(ARGS); \
+	done
+
+$(VENV)-oldest/.made $(VENV)-newest/.made: $(VENV)-%/.made: pyproject.toml | ext
+	@$(PY) -m venv $(VENV)-$*
+	@$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	  $$($(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
+	  print(*p["project"]["optional-dependencies"]["interop-$*"])')
+	@touch $@
+
 bench: ext $(VENV)/.deps-bench
 	@$(PY) benches/run.py $(ARGS)
+	@[ -n "$(ARGS)" ] || $(PY) benches/cluster.py
 
 lint: cargo $(VENV)/.deps-lint
 	@cargo fmt --check

@@ -26,6 +26,7 @@ selion-kernels   tokio pyo3 selion-array selion-runtime selion-io
 selion-draw      tokio pyo3 selion-array selion-runtime selion-io
 selion-array     tokio pyo3 selion-runtime selion-io zarrs object_store
 selion-delayed   tokio pyo3 selion-runtime selion-io
+selion-lift      tokio pyo3 selion-delayed selion-runtime selion-io
 selion-macros    tokio pyo3 selion-core selion-array selion-delayed selion-runtime selion
 selion-runtime   tokio pyo3 selion-array selion-io selion-net
 selion-scheduler tokio pyo3 selion-net selion-array selion-runtime selion-io

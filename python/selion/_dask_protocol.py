@@ -6,6 +6,7 @@ before Dask asks.
 
 from __future__ import annotations
 
+
 def _graph(self):
     from dask.highlevelgraph import HighLevelGraph
 

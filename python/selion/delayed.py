@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from functools import partial
 
+from selion import _pickle
 from selion._base import compute, persist
 from selion._dask_protocol import make_collection
 from selion._selion import Delayed, DelayedLeaf, delayed_container
@@ -130,6 +131,7 @@ def _name_methods() -> None:
     Delayed.persist = _persist
     Delayed.visualize = _visualize
     make_collection(Delayed)
+    Delayed.__reduce_ex__ = lambda self, protocol: _pickle.reduce(self)
     Delayed._finish = staticmethod(lambda values: values[0])
     Delayed._persisted = staticmethod(lambda natives: natives[0])
 

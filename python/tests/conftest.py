@@ -18,14 +18,16 @@ def install_entry_points() -> None:
     from importlib.metadata import entry_points
     from pathlib import Path
 
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     offered = project["entry-points"]
     if all(entry_points(group=group, name=name) for group, names in offered.items() for name in names):
         return
     folder = Path(tempfile.mkdtemp(prefix="selion-tests-"))
-    info = folder / "selion-0.0.0.dist-info"
+    version = tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    info = folder / f"selion-{version}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: selion\nVersion: 0.0.0\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: selion\nVersion: {version}\n")
     lines = []
     for group, names in offered.items():
         lines += [f"[{group}]", *(f"{name} = {value}" for name, value in names.items())]

@@ -61,6 +61,7 @@ PROGRAMS = {
     "totals": lambda x: x.sum() + x.mean() * x.std() + x.max() - x.min(),
     "keepdims": lambda x: x - x.mean(axis=1, keepdims=True) + x.var(axis=(0, 1), keepdims=True, ddof=1),
     "nan_statistics": lambda x: dda.stack([dda.nanmean(x, 0), dda.nanvar(x, 0), dda.nansum(x, 0), dda.nanstd(x, 0)]),
+    "nan_extremes": lambda x: dda.nanmax(x, axis=0) - dda.nanmin(x, axis=1).max() + dda.nanmin(x),
     "ddof": lambda x: x.std(axis=1, ddof=2),
     "ddof_too_many": lambda x: x[:2].var(axis=0, ddof=5),
     "where": lambda x: dda.where(x > 0, x, -x) + dda.where(x > 1, 0, 1),
@@ -259,7 +260,7 @@ def test_explain():
 
 def test_zarr_sources_are_read_natively(tmp_path):
     zarr = pytest.importorskip("zarr")
-    z = zarr.create_array(tmp_path / "x.zarr", shape=(20, 30), chunks=(7, 11), dtype="f8")
+    z = zarr.open_array(str(tmp_path / "x.zarr"), mode="w", shape=(20, 30), chunks=(7, 11), dtype="f8")
     z[:] = DATA
     x = dda.from_zarr(str(tmp_path / "x.zarr"))
     told = selion.dask.explain(x.mean(axis=0))

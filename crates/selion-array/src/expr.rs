@@ -227,6 +227,12 @@ impl Array {
         inputs(&self.0.expr)
     }
 
+    /// Bytes of all intermediate results that computing the arrays takes, as far as their shapes are known: how much
+    /// there is to do.
+    pub fn work_bytes(arrays: &[Array]) -> u64 {
+        Array::post_order(arrays).iter().filter_map(Array::nbytes).map(|nbytes| nbytes as u64).sum()
+    }
+
     /// The promises that must be kept before the arrays can be computed, and the leaves where another front end's tasks
     /// come in.
     pub fn needs_of_others(arrays: &[Array]) -> Others {

@@ -183,3 +183,98 @@ impl Sets {
         self.0[one.max(other)] = one.min(other) as u32;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(role: Option<Role>, inputs: &[u32], place: u64) -> Node {
+        Node { role, inputs: inputs.to_vec(), place, wanted: false, data: false }
+    }
+
+    fn tasks(nodes: &[Node]) -> Vec<Vec<u32>> {
+        group(nodes).into_iter().map(|unit| unit.tasks).collect()
+    }
+
+    #[test]
+    fn a_chain_and_its_reductions_are_one() {
+        use Role::{Map, Partial};
+        let mut nodes = vec![
+            node(None, &[], 1),
+            node(Some(Map), &[0], 1),
+            node(Some(Map), &[1], 1),
+            node(Some(Partial), &[2], 1),
+            node(Some(Partial), &[2], 1),
+        ];
+        nodes[3].wanted = true;
+        nodes[4].wanted = true;
+        let units = group(&nodes);
+        assert_eq!(units[1], Unit { tasks: vec![1, 2, 3, 4], outputs: vec![3, 4] });
+    }
+
+    #[test]
+    fn blocks_that_come_together_keep_their_own_units() {
+        use Role::{Combine, Map, Partial};
+        let mut nodes: Vec<Node> = Vec::new();
+        for block in 0..3 {
+            nodes.push(node(None, &[], block));
+            nodes.push(node(Some(Map), &[2 * block as u32], block));
+        }
+        nodes.extend((0..3).map(|block| node(Some(Partial), &[2 * block as u32 + 1], block)));
+        nodes.push(node(Some(Combine), &[6, 7, 8], 9));
+        // Every block is centred by what all gave: that comes a level later, and what it reads of the block is an output.
+        nodes.extend((0..3).map(|block| Node { wanted: true, ..node(Some(Map), &[2 * block as u32 + 1, 9], block) }));
+        assert_eq!(
+            tasks(&nodes),
+            [vec![0], vec![2], vec![4], vec![1, 6], vec![3, 7], vec![5, 8], vec![9], vec![10], vec![11], vec![12]]
+        );
+    }
+
+    #[test]
+    fn what_follows_from_data_is_computed_again() {
+        use Role::{Combine, Map, Partial};
+        let mut nodes = vec![
+            Node { data: true, ..node(None, &[], 1) },
+            node(Some(Map), &[0], 1),
+            node(Some(Partial), &[1], 1),
+            node(Some(Combine), &[2], 2),
+            node(Some(Map), &[1, 3], 1),
+        ];
+        nodes[4].wanted = true;
+        assert_eq!(tasks(&nodes), [vec![0], vec![1, 2], vec![1, 3, 4]]);
+    }
+
+    #[test]
+    fn units_never_wait_for_each_other() {
+        // Random graphs: every unit comes after those that make what it reads.
+        let roles =
+            [None, Some(Role::Move), Some(Role::Map), Some(Role::Partial), Some(Role::Gather), Some(Role::Combine)];
+        let mut state = 1_u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        for _ in 0..2000 {
+            let count = 2 + random(25) as u32;
+            let mut nodes = Vec::new();
+            for number in 0..count {
+                let inputs: Vec<u32> =
+                    (0..random(4).min(u64::from(number))).map(|_| random(u64::from(number)) as u32).collect();
+                let data = inputs.is_empty() && random(2) == 0;
+                let role = if data { None } else { roles[random(6) as usize] };
+                nodes.push(Node { role, inputs, place: random(3), wanted: random(5) == 0, data });
+            }
+            nodes[count as usize - 1].wanted = true;
+            let mut made = vec![false; nodes.len()];
+            for unit in group(&nodes) {
+                for task in &unit.tasks {
+                    for input in &nodes[*task as usize].inputs {
+                        assert!(made[*input as usize] || unit.tasks.contains(input), "task {task} waits for {input}");
+                    }
+                }
+                unit.outputs.iter().for_each(|task| made[*task as usize] = true);
+            }
+            assert!(nodes.iter().zip(&made).all(|(node, made)| *made || !node.wanted));
+        }
+    }
+}

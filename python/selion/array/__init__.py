@@ -45,6 +45,8 @@ from selion.array.routines import *
 from selion.array.scans import *
 from selion.array.selection import *
 from selion.array.sorting import *
+from selion.array.standard import *
+from selion.array.standard import __array_namespace_info__
 from selion.array.storage import *
 from selion.array.ufuncs import *
 from selion.array.utils import assert_eq

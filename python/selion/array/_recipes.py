@@ -1,8 +1,9 @@
 """How arrays were made, so that they can be made again in another process: what pickling writes.
 
-Every native function that makes arrays notes on its result what it was called with. A pickle is the calls that an array
-needs, each after those that it needs itself; undoing it makes them again. Expressions hold functions of users, files and
-random keys by what they were made from, so nothing is computed by pickling, and no file's content is written.
+Every native function that makes arrays notes on its result what it was called with. A pickle is the calls that an
+array needs, each after those that it needs itself; undoing it makes them again. Expressions hold functions of users,
+files and random keys by what they were made from, so nothing is computed by pickling, and no file's content is written;
+only of what was computed already the values are.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from selion import _selion
 
 _METHODS = ("astype", "rechunk", "reduce")
 # These make arrays of what was computed, which no call makes again.
-_COMPUTE = ("compute", "persist", "compute_chunk_sizes", "visualize", "store")
+_COMPUTE = ("compute", "persist", "compute_chunk_sizes", "visualize", "store", "delayed_block")
 
 
 class Step:
@@ -44,7 +45,8 @@ def _noting(name: str, function):
     return call
 
 
-def _note_calls() -> None:
+def note_calls() -> None:
+    """From now on native functions note their calls."""
     for name in _METHODS:
         setattr(_selion.Array, name, _noting(f"Array.{name}", getattr(_selion.Array, name)))
     for name, function in list(vars(_selion).items()):
@@ -147,6 +149,3 @@ def _undo(nest, results: list):
     if kind is dict:
         return {key: _undo(part, results) for key, part in nest.items()}
     return nest
-
-
-_note_calls()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import uuid
@@ -11,7 +12,9 @@ import numpy as np
 from selion import _selion
 from selion._base import compute, persist
 from selion._visualize import visualize
-from selion.array import _html, _recipes  # noqa: F401: calls are noted from here on
+from selion.array import _html, _recipes
+
+_recipes.note_calls()
 
 
 def _operand(x):
@@ -60,6 +63,21 @@ def _binary(name: str):
         return _ufunc(name, other, self)
 
     return method, reflected
+
+
+def _without_order(reshape):
+    """Refuses ``order=`` with a way out: flox asks for it, and would go on to compute everything."""
+
+    @functools.wraps(reshape)
+    def method(self, *shape, **kwargs):
+        if "order" in kwargs:
+            raise NotImplementedError(
+                "reshape(order=) is not implemented for arrays of selion. If this is flox, which knows no lazy arrays "
+                "but Dask's, let xarray group by itself: selion.xarray.use() or xarray.set_options(use_flox=False)"
+            )
+        return reshape(self, *shape, **kwargs)
+
+    return method
 
 
 class Array:
@@ -273,6 +291,34 @@ class Array:
 
         return functions.dispatch_function(function, types, args, kwargs)
 
+    # The array API standard. `selion.array` is its namespace, but arrays do not say so by `__array_namespace__`: xarray
+    # would then index them by the standard, which has less than NumPy's indexing.
+
+    @property
+    def device(self) -> str:
+        """Where the elements are computed."""
+        return "cpu"
+
+    def to_device(self, device, /, *, stream=None) -> Array:
+        """The array itself: there is one device."""
+        if device != "cpu":
+            raise ValueError(f"Unsupported device {device!r}: arrays of selion are in main memory")
+        return self
+
+    @property
+    def mT(self) -> Array:
+        """The last two axes in each other's place."""
+        from selion.array.standard import matrix_transpose
+
+        return matrix_transpose(self)
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        """The computed elements, for other libraries."""
+        return np.asarray(self.compute()).__dlpack__(stream=stream)
+
+    def __dlpack_device__(self):
+        return 1, 0
+
     # Parts.
 
     def __getitem__(self, index) -> Array:
@@ -324,15 +370,10 @@ class Array:
             axes = axes[0] or ()
         return Array(_selion.transpose(self._native, list(axes) or None))
 
-    def reshape(self, *shape, merge_chunks=True, limit=None, order=None) -> Array:
+    @_without_order
+    def reshape(self, *shape, merge_chunks=True, limit=None) -> Array:
         """The same elements, in C order, in another shape; one length may be -1."""
         from selion.array.manipulation import reshape
-
-        if order is not None:  # flox asks for it, and would go on to compute everything
-            raise NotImplementedError(
-                "reshape(order=) is not implemented for arrays of selion. If this is flox, which knows no lazy arrays "
-                "but Dask's, let xarray group by itself: selion.xarray.use() or xarray.set_options(use_flox=False)"
-            )
 
         return reshape(self, shape[0] if len(shape) == 1 and not np.isscalar(shape[0]) else shape)
 

@@ -139,6 +139,9 @@ class Base(Lazy):
             return list(itertools.chain.from_iterable(values))
         return values
 
+    def __reduce__(self):
+        return type(self)._persisted, (self.__selion_parts__(),)
+
     @classmethod
     def _persisted(cls, natives) -> Base:
         return cls._of_natives(natives, "persisted")

@@ -86,6 +86,9 @@ class Item(Lazy):
     def _finish(values):
         return values[0]
 
+    def __reduce__(self):
+        return Item._persisted, (self.__selion_parts__(),)
+
     @staticmethod
     def _persisted(natives) -> Item:
         return Item(lambda: natives[0], "persisted")

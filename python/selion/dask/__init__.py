@@ -17,5 +17,6 @@ from selion.dask._collections import from_dask, to_dask
 from selion.dask._default import disable, enable
 from selion.dask._explain import explain
 from selion.dask._get import get
+from selion.dask._optimize import optimize
 
-__all__ = ["disable", "enable", "explain", "from_dask", "get", "to_dask"]
+__all__ = ["disable", "enable", "explain", "from_dask", "get", "optimize", "to_dask"]

@@ -44,6 +44,8 @@ _NUMPY = {
     "max": "reduce max",
     "any": "reduce any",
     "all": "reduce all",
+    "nanmin": "reduce nanmin",
+    "nanmax": "reduce nanmax",
     "nansum": "nansum",
     "where": "where",
     "transpose": "transpose",
@@ -66,6 +68,8 @@ _DASK = {
     "array.reductions": {
         "chunk_min": "reduce min",
         "chunk_max": "reduce max",
+        "_nanmin_skip": "reduce nanmin",
+        "_nanmax_skip": "reduce nanmax",
         "numel": "numel",
         "nannumel": "nannumel",
         "mean_chunk": "mean-chunk",

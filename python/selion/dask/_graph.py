@@ -1,7 +1,8 @@
 """selion's collections as graphs of Dask's tasks, which any scheduler of Dask runs.
 
-A delayed call is a task that calls the user's function. Of arrays each fused task is one of Dask's; what they do is sent
-once, as the arrays themselves (see `selion.array._recipes`), which every worker turns into the same tasks again.
+A delayed call is a task that calls the user's function. Of arrays each fused task is one of Dask's, or several small
+ones are; what they do is sent once, as the arrays themselves (see `selion.array._recipes`), which every worker turns
+into the same tasks again.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ def _tasks(pickled: bytes, fingerprint: int, version: str) -> _selion.ArrayTasks
     return tasks
 
 
-def run_task(program: Program, task: int, outputs: tuple, *values):
-    """Runs a task: ``values`` are what the tasks before it gave, and ``outputs`` which part of each is meant, if any."""
-    inputs = [value if k is None else value[k] for k, value in zip(outputs, values, strict=True)]
-    results = program.tasks().run(task, inputs)
+def run_tasks(program: Program, steps: tuple, outputs: tuple, *values):
+    """Runs tasks one after the other: ``values`` are what those before them gave, ``outputs`` which part is meant."""
+    given = [value if k is None else value[k] for k, value in zip(outputs, values, strict=True)]
+    results = program.tasks().run(steps, given)
     return results[0] if len(results) == 1 else results
 
 
@@ -61,25 +62,74 @@ def pick(results, k: int):
     return results[k]
 
 
+# A task costs Dask milliseconds: of small ones so many are sent at once that together they work on this many bytes.
+_TOGETHER_BYTES = 16 << 20
+_TOGETHER_MIN, _TOGETHER_MAX = 8, 64
+
+
+class _Bundle:
+    """Tasks that are one of Dask's: the last, and those before it whose results nothing else reads."""
+
+    __slots__ = ("reads", "steps")
+
+    def __init__(self):
+        self.steps: list = []  # (task, [(step, output) or (-1, number of what is read)])
+        self.reads: list = []  # (task, output)
+
+    def absorb(self, other: _Bundle) -> int:
+        """Puts another's steps before; the number of its last."""
+        first, before = len(self.steps), len(self.reads)
+        for task, sources in other.steps:
+            moved = [(-1, number + before) if step < 0 else (step + first, number) for step, number in sources]
+            self.steps.append((task, moved))
+        self.reads += other.reads
+        return len(self.steps) - 1
+
+
+def _bundles(tasks: list, wanted: set, together: int) -> dict:
+    """By the number of the last task, in order."""
+    readers = [0] * len(tasks)
+    for _, inputs, _ in tasks:
+        for task, _ in inputs:
+            readers[task] += 1
+    bundles: dict = {}
+    for number, (_, inputs, _) in enumerate(tasks):
+        bundle, sources = _Bundle(), []
+        room = together
+        for task, output in inputs:
+            other = bundles.get(task)
+            if other is not None and readers[task] == 1 and task not in wanted and len(other.steps) < room:
+                room -= len(other.steps)
+                sources.append((bundle.absorb(bundles.pop(task)), output))
+            else:
+                sources.append((-1, len(bundle.reads)))
+                bundle.reads.append((task, output))
+        bundle.steps.append((number, sources))
+        bundles[number] = bundle
+    return bundles
+
+
 def array_tasks(natives: list) -> tuple[dict, list]:
     """The Dask graph of arrays, and for each the keys of its blocks in C order."""
     spec = dask()._task_spec
     plan = _selion.ArrayTasks(natives)
-    fingerprint = plan.fingerprint()
-    program = Program(_pickled(natives), fingerprint, _selion.__version__)
+    program = Program(_pickled(natives), plan.fingerprint(), _selion.__version__)
     token = dask().base.tokenize(program)
     shared = f"selion-program-{token}"
     dsk: dict = {shared: spec.DataNode(shared, program)}
-    tasks = plan.tasks()
+    tasks, wanted = plan.tasks(), plan.wanted()
+    together = min(_TOGETHER_MAX, _TOGETHER_BYTES // max(plan.work_bytes(), 1))
+    together = together if together >= _TOGETHER_MIN else 0
     names = [(f"{label}-{token}", number) for number, (label, _, _) in enumerate(tasks)]
     several = [outputs > 1 for _, _, outputs in tasks]
     reference = spec.TaskRef(shared)
-    for number, (key, (_, inputs, _)) in enumerate(zip(names, tasks, strict=True)):
-        outputs = tuple([output if several[task] else None for task, output in inputs])
-        needs = [spec.TaskRef(names[task]) for task, _ in inputs]
-        dsk[key] = spec.Task(key, run_task, reference, number, outputs, *needs)
+    for number, bundle in _bundles(tasks, {task for task, _ in wanted}, together).items():
+        key = names[number]
+        outputs = tuple([output if several[task] else None for task, output in bundle.reads])
+        needs = [spec.TaskRef(names[task]) for task, _ in bundle.reads]
+        dsk[key] = spec.Task(key, run_tasks, reference, tuple(bundle.steps), outputs, *needs)
     keys = []
-    for task, output in plan.wanted():
+    for task, output in wanted:
         key = names[task]
         if several[task]:
             key = (f"{names[task][0]}-{output}", task)

@@ -6,6 +6,7 @@ all of it is fused with what comes after. Every other part is left to xarray, bl
 
 from __future__ import annotations
 
+import functools
 import operator
 from functools import partial, reduce
 
@@ -30,7 +31,6 @@ def from_lazy(data, chunks, lock):
 def expression(lazy):
     """The whole of a lazy array, natively; None if it cannot be read so."""
     from xarray.backends.zarr import ZarrArrayWrapper
-    from xarray.coding.common import _ElementwiseFunctionArray
     from xarray.core import indexing
 
     if isinstance(lazy, (indexing.ImplicitToExplicitIndexingAdapter, indexing.CopyOnWriteArray)):
@@ -38,12 +38,22 @@ def expression(lazy):
     if isinstance(lazy, indexing.LazilyIndexedArray):
         whole = expression(lazy.array)
         return None if whole is None else _part(whole, lazy.key.tuple)
-    if isinstance(lazy, _ElementwiseFunctionArray):
+    if isinstance(lazy, _lazily_decoded()):
         encoded = expression(lazy.array)
         return None if encoded is None else _decoded(encoded, lazy.func, lazy.dtype)
     if isinstance(lazy, ZarrArrayWrapper):
         return from_local_zarr(lazy._array)
     return None
+
+
+@functools.cache
+def _lazily_decoded() -> type:
+    """xarray's class of lazily decoded arrays, which has moved."""
+    try:
+        from xarray.coding.common import _ElementwiseFunctionArray
+    except ImportError:
+        from xarray.coding.variables import _ElementwiseFunctionArray
+    return _ElementwiseFunctionArray
 
 
 def from_local_zarr(array):

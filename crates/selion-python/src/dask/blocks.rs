@@ -9,8 +9,8 @@ use std::sync::Arc;
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
-use selion::array::{LowerOptions, Root, lower, optimize};
-use selion::core::{CancelToken, Graph, TaskContext, TaskId, Value};
+use selion::array::{Array, LowerOptions, Root, lower, optimize};
+use selion::core::{CancelToken, ExecError, Graph, Outputs, TaskContext, TaskId, Value};
 
 use crate::chunk::{from_numpy, numpy, to_numpy};
 use crate::delayed::{from_value, to_value};
@@ -19,15 +19,41 @@ use crate::run::arrays;
 
 /// The tasks of some arrays.
 #[pyclass(frozen, name = "ArrayTasks", module = "selion._selion")]
-pub(crate) struct ArrayTasks(Graph);
+pub(crate) struct ArrayTasks {
+    graph: Graph,
+    work_bytes: u64,
+}
+
+/// A step and an output of it; or -1 and the number of a given value.
+type Source = (isize, usize);
 
 /// A task, the output of it that is meant, and the number of its outputs.
 type Place = (usize, usize);
 
 impl ArrayTasks {
+    fn run_steps(&self, steps: &[(u32, Vec<Source>)], given: &[Value]) -> Result<Outputs, ExecError> {
+        let cancel = CancelToken::default();
+        let mut made: Vec<Outputs> = Vec::with_capacity(steps.len());
+        for (task, sources) in steps {
+            let inputs: Vec<Value> = sources
+                .iter()
+                .map(|(step, number)| match usize::try_from(*step) {
+                    Ok(step) => made[step][*number].clone(),
+                    Err(_) => given[*number].clone(),
+                })
+                .collect();
+            let (body, index) = self.graph.body(TaskId(*task));
+            let context = TaskContext { cancel: &cancel, host: None };
+            let outputs = body.run(index, &inputs, &context);
+            let name = || self.graph.name(TaskId(*task));
+            made.push(outputs.map_err(|cause| ExecError::Task { task: name(), cause })?);
+        }
+        Ok(made.pop().unwrap_or_default())
+    }
+
     fn place(&self, value: selion::core::ValueId) -> Place {
-        let task = self.0.producer(value);
-        let first = self.0.outputs(task).next().map_or(0, |first| first.index());
+        let task = self.graph.producer(value);
+        let first = self.graph.outputs(task).next().map_or(0, |first| first.index());
         (task.index(), value.index() - first)
     }
 }
@@ -40,14 +66,22 @@ impl ArrayTasks {
         if arrays.iter().any(|array| array.depth() > 0) {
             return Err(PyNotImplementedError::new_err("arrays that need delayed values, as tasks of Dask"));
         }
-        let roots = optimize(&arrays, false).into_iter().map(|array| Root { array, sink: None });
+        let arrays = optimize(&arrays, false);
+        let work_bytes = Array::work_bytes(&arrays);
+        let roots = arrays.into_iter().map(|array| Root { array, sink: None });
         let graph = lower(&roots.collect::<Vec<_>>(), LowerOptions::default());
-        graph.map(ArrayTasks).map_err(|error| to_python(error))
+        let graph = graph.map_err(to_python)?;
+        Ok(ArrayTasks { graph, work_bytes })
+    }
+
+    /// Bytes that a task works on, on average.
+    fn work_bytes(&self) -> u64 {
+        self.work_bytes / (self.graph.len() as u64).max(1)
     }
 
     /// Of each task: what it does in a word, the tasks and outputs that it reads, and how many outputs it has.
     fn tasks(&self) -> Vec<(String, Vec<Place>, usize)> {
-        let graph = &self.0;
+        let graph = &self.graph;
         let task = |task: TaskId| {
             let inputs = graph.inputs(task).iter().map(|value| self.place(*value)).collect();
             let (body, index) = graph.body(task);
@@ -58,16 +92,16 @@ impl ArrayTasks {
 
     /// The tasks and outputs that are the arrays' blocks, in C order.
     fn wanted(&self) -> Vec<Place> {
-        self.0.wanted().iter().map(|value| self.place(*value)).collect()
+        self.graph.wanted().iter().map(|value| self.place(*value)).collect()
     }
 
     /// Equal for equal graphs.
     fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        for task in self.0.tasks() {
-            let (body, index) = self.0.body(task);
-            (body.label(index), index, self.0.outputs(task).len()).hash(&mut hasher);
-            for input in self.0.inputs(task) {
+        for task in self.graph.tasks() {
+            let (body, index) = self.graph.body(task);
+            (body.label(index), index, self.graph.outputs(task).len()).hash(&mut hasher);
+            for input in self.graph.inputs(task) {
                 input.index().hash(&mut hasher);
             }
         }
@@ -75,20 +109,18 @@ impl ArrayTasks {
     }
 
     /// Runs a task on the outputs that it reads.
+    ///
+    /// Several tasks may be run one after the other: what each reads is an output of one before it (its place among
+    /// `steps`, and which output), or one of the `given` values. The outputs of the last are returned.
     fn run<'py>(
         &self,
         py: Python<'py>,
-        task: u32,
-        inputs: Vec<Bound<'py, PyAny>>,
+        steps: Vec<(u32, Vec<Source>)>,
+        given: Vec<Bound<'py, PyAny>>,
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let inputs: Vec<Value> = inputs.into_iter().map(as_value).collect::<PyResult<_>>()?;
-        let (body, index) = self.0.body(TaskId(task));
-        let cancel = CancelToken::default();
-        let outputs = py.detach(|| body.run(index, &inputs, &TaskContext { cancel: &cancel, host: None }));
-        let outputs = outputs.map_err(|cause| {
-            to_python(selion::core::ExecError::Task { task: self.0.name(TaskId(task)), cause })
-        })?;
-        outputs.iter().map(|value| as_object(py, value)).collect()
+        let given: Vec<Value> = given.into_iter().map(as_value).collect::<PyResult<_>>()?;
+        let outputs = py.detach(|| self.run_steps(&steps, &given));
+        outputs.map_err(to_python)?.iter().map(|value| as_object(py, value)).collect()
     }
 }
 
