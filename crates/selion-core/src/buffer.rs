@@ -27,6 +27,12 @@ const ALIGN: usize = 64;
 /// Size classes per doubling.
 const CLASSES_PER_DOUBLING: usize = 8;
 
+/// The size of a huge page nearly everywhere, and from which size on memory has enough of them.
+#[cfg(target_os = "linux")]
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+#[cfg(target_os = "linux")]
+const HUGE_MIN_BYTES: usize = 4 << 20;
+
 type Line = u128;
 const LINE: usize = size_of::<Line>();
 
@@ -91,23 +97,41 @@ impl Pool {
     }
 }
 
+/// Memory of zeros from the allocator: in huge pages where it is large, which saves most of its page faults and, later,
+/// of its address translations.
+fn fresh(class: usize) -> Vec<Line> {
+    let mut lines = vec![0; class / LINE + ALIGN / LINE];
+    #[cfg(target_os = "linux")]
+    if class >= HUGE_MIN_BYTES {
+        advise(&mut lines, HUGE_PAGE_BYTES, libc::MADV_HUGEPAGE);
+    }
+    lines
+}
+
 /// Frees memory, its pages first.
 fn free(mut lines: Vec<Line>) {
     #[cfg(target_os = "linux")]
     {
-        static PAGE: LazyLock<usize> = LazyLock::new(|| {
+        static PAGE_BYTES: LazyLock<usize> = LazyLock::new(|| {
             // SAFETY: it only asks.
             usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(64 << 10)
         });
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut lines);
-        let start = (bytes.as_ptr() as usize).next_multiple_of(*PAGE) - bytes.as_ptr() as usize;
-        if let Some(whole) = bytes.get_mut(start..).map(|rest| rest.len() / *PAGE * *PAGE) {
-            // SAFETY: these are whole pages of private memory which is ours alone. They read as zeros from now on, if
-            // they are not left as they are, which does no harm either.
-            unsafe { libc::madvise(bytes.as_mut_ptr().add(start).cast(), whole, libc::MADV_DONTNEED) };
-        }
+        advise(&mut lines, *PAGE_BYTES, libc::MADV_DONTNEED);
     }
     drop(lines);
+}
+
+/// Tells the system about the whole pages of some memory. It may decline.
+#[cfg(target_os = "linux")]
+fn advise(lines: &mut [Line], page_bytes: usize, advice: i32) {
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(lines);
+    let start = (bytes.as_ptr() as usize).next_multiple_of(page_bytes) - bytes.as_ptr() as usize;
+    let whole = bytes.len().saturating_sub(start) / page_bytes * page_bytes;
+    if whole > 0 {
+        // SAFETY: these are whole pages of private memory which is ours alone. Whatever the advice, each of them then
+        // reads as before, or as zeros.
+        unsafe { libc::madvise(bytes[start..].as_mut_ptr().cast(), whole, advice) };
+    }
 }
 
 enum Storage {
@@ -132,8 +156,7 @@ impl Buffer {
     /// `len` bytes of zeros. Pages are touched only when they are written.
     pub fn zeroed(len: usize) -> Self {
         let class = size_class(len);
-        let lines = vec![0; class / LINE + ALIGN / LINE];
-        Self::owned(lines, class, len)
+        Self::owned(fresh(class), class, len)
     }
 
     /// `len` bytes of any content, from the pool where it has some: for kernels that write every element.
