@@ -3,10 +3,14 @@
 //! A fresh large allocation costs a page fault for each 4 KiB, which for streaming kernels is as dear as the work
 //! itself. Buffers of [`POOLED_MIN_BYTES`] and more therefore go back to a process-wide pool, in size classes at most an
 //! eighth apart, up to [`POOL_MAX_BYTES`]. Memory from the allocator comes as zero pages, so nothing is ever
-//! uninitialised; memory from the pool holds what it held. Foreign memory (a NumPy array's) is read in place and kept
+//! uninitialised; memory from the pool holds what it held. What the pool does not keep goes back to the system, page by
+//! page, and not only to the allocator, which keeps what lies between other allocations: where blocks are cut into
+//! pieces of which some live long, that came to more than everything in use. Foreign memory (a NumPy array's) is read in place and kept
 //! alive by its owner.
 
 use std::any::Any;
+#[cfg(target_os = "linux")]
+use std::sync::LazyLock;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -16,10 +20,18 @@ use crate::Element;
 const POOLED_MIN_BYTES: usize = 64 << 10;
 /// The pool keeps no more than this: enough for the chunks that two or three threads turn over.
 const POOL_MAX_BYTES: usize = 96 << 20;
+/// Nor more than this share of what an executor may hold.
+const POOL_SHARE: u64 = 8;
 /// Start of the data: a cache line, and the widest vector register.
 const ALIGN: usize = 64;
 /// Size classes per doubling.
 const CLASSES_PER_DOUBLING: usize = 8;
+
+/// The size of a huge page nearly everywhere, and from which size on memory has enough of them.
+#[cfg(target_os = "linux")]
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+#[cfg(target_os = "linux")]
+const HUGE_MIN_BYTES: usize = 4 << 20;
 
 type Line = u128;
 const LINE: usize = size_of::<Line>();
@@ -28,13 +40,24 @@ struct Pool {
     /// (size class in bytes, free memory of that size), most recently used last.
     free: Mutex<Vec<(usize, Vec<Line>)>>,
     retained_bytes: AtomicUsize,
+    max_bytes: AtomicUsize,
 }
 
-static POOL: Pool = Pool { free: Mutex::new(Vec::new()), retained_bytes: AtomicUsize::new(0) };
+static POOL: Pool = Pool {
+    free: Mutex::new(Vec::new()),
+    retained_bytes: AtomicUsize::new(0),
+    max_bytes: AtomicUsize::new(POOL_MAX_BYTES),
+};
 
 /// How many bytes the pool holds for reuse now.
 pub fn pool_retained_bytes() -> usize {
     POOL.retained_bytes.load(Relaxed)
+}
+
+/// Keeps the pool small beside the budget of an executor; the last one counts.
+pub fn limit_pool(budget_bytes: u64) {
+    let share = usize::try_from(budget_bytes / POOL_SHARE).unwrap_or(usize::MAX);
+    POOL.max_bytes.store(share.min(POOL_MAX_BYTES), Relaxed);
 }
 
 /// The capacity with which a buffer of `len` bytes is made: the next size class.
@@ -56,19 +79,58 @@ impl Pool {
     }
 
     fn give(&self, class: usize, lines: Vec<Line>) {
-        if class > POOL_MAX_BYTES {
-            return;
+        let max_bytes = self.max_bytes.load(Relaxed);
+        if class > max_bytes {
+            return free(lines);
         }
         let mut evicted = Vec::new(); // freed after the lock is released
         if let Ok(mut free) = self.free.lock() {
             free.push((class, lines));
             let mut retained = self.retained_bytes.fetch_add(class, Relaxed) + class;
-            while retained > POOL_MAX_BYTES {
-                let oldest = free.remove(0);
-                retained = self.retained_bytes.fetch_sub(oldest.0, Relaxed) - oldest.0;
+            while retained > max_bytes {
+                let (class, oldest) = free.remove(0);
+                retained = self.retained_bytes.fetch_sub(class, Relaxed) - class;
                 evicted.push(oldest);
             }
         }
+        evicted.into_iter().for_each(free);
+    }
+}
+
+/// Memory of zeros from the allocator: in huge pages where it is large, which saves most of its page faults and, later,
+/// of its address translations.
+fn fresh(class: usize) -> Vec<Line> {
+    let mut lines = vec![0; class / LINE + ALIGN / LINE];
+    #[cfg(target_os = "linux")]
+    if class >= HUGE_MIN_BYTES {
+        advise(&mut lines, HUGE_PAGE_BYTES, libc::MADV_HUGEPAGE);
+    }
+    lines
+}
+
+/// Frees memory, its pages first.
+fn free(mut lines: Vec<Line>) {
+    #[cfg(target_os = "linux")]
+    {
+        static PAGE_BYTES: LazyLock<usize> = LazyLock::new(|| {
+            // SAFETY: it only asks.
+            usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(64 << 10)
+        });
+        advise(&mut lines, *PAGE_BYTES, libc::MADV_DONTNEED);
+    }
+    drop(lines);
+}
+
+/// Tells the system about the whole pages of some memory. It may decline.
+#[cfg(target_os = "linux")]
+fn advise(lines: &mut [Line], page_bytes: usize, advice: i32) {
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(lines);
+    let start = (bytes.as_ptr() as usize).next_multiple_of(page_bytes) - bytes.as_ptr() as usize;
+    let whole = bytes.len().saturating_sub(start) / page_bytes * page_bytes;
+    if whole > 0 {
+        // SAFETY: these are whole pages of private memory which is ours alone. Whatever the advice, each of them then
+        // reads as before, or as zeros.
+        unsafe { libc::madvise(bytes[start..].as_mut_ptr().cast(), whole, advice) };
     }
 }
 
@@ -94,8 +156,7 @@ impl Buffer {
     /// `len` bytes of zeros. Pages are touched only when they are written.
     pub fn zeroed(len: usize) -> Self {
         let class = size_class(len);
-        let lines = vec![0; class / LINE + ALIGN / LINE];
-        Self::owned(lines, class, len)
+        Self::owned(fresh(class), class, len)
     }
 
     /// `len` bytes of any content, from the pool where it has some: for kernels that write every element.
@@ -227,6 +288,24 @@ mod tests {
             let class = size_class(len);
             assert!(class >= len && class <= len + len / 8 + LINE, "{len} -> {class}");
         }
+    }
+
+    /// Of many buffers every eighth is kept, so that no allocator gives back what lies between.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_between_other_memory_goes_back_to_the_system() {
+        let resident = || -> usize {
+            let status = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
+            let line = status.lines().find(|line| line.starts_with("Anonymous:")).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
+        };
+        let before = resident();
+        drop(Buffer::from_slice(&vec![1u8; 24 << 20])); // from here on glibc no longer maps buffers by themselves
+        let buffers: Vec<Buffer> = (0..3072).map(|_| Buffer::from_slice(&vec![1u8; 100 << 10])).collect();
+        let all = resident() - before;
+        let kept: Vec<Buffer> = buffers.into_iter().step_by(8).collect();
+        let held = resident() - before;
+        assert!(held < all * 2 / 3, "{} of {} MiB, for {} buffers", held >> 20, all >> 20, kept.len());
     }
 
     #[test]

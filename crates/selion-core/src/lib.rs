@@ -22,7 +22,7 @@ mod source;
 mod value;
 mod window;
 
-pub use buffer::{Buffer, pool_retained_bytes};
+pub use buffer::{Buffer, limit_pool, pool_retained_bytes};
 pub use bytes::format_bytes;
 pub use chunk::{Chunk, Dims, Steps, Strided, contiguous_strides};
 pub use copy::{assign, assign_bytes};

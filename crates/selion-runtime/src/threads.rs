@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use selion_core::{CancelToken, ExecError, Executor, Graph, Observer, Value};
+use selion_core::{CancelToken, ExecError, Executor, Graph, Observer, Value, limit_pool};
 
 use crate::ledger::{Ledger, lock};
 use crate::pool::Pool;
@@ -29,7 +29,7 @@ const INLINE_TASKS_MAX: usize = 2;
 /// executed from within a body. Observers hear the calling thread as thread 0 and the pool's as 1 and up.
 ///
 /// Values that the caller gets leave the budget; memory that is free but kept for reuse
-/// ([`pool_retained_bytes`](selion_core::pool_retained_bytes)) is not in it.
+/// ([`pool_retained_bytes`](selion_core::pool_retained_bytes)), at most an eighth of the budget, is not in it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -74,6 +74,7 @@ impl Threads {
     pub fn new(config: Config) -> Self {
         let (config, spill_parent) = config.resolved();
         remove_stale(&spill_parent);
+        limit_pool(config.budget_bytes());
         Threads {
             ledger: Arc::new(Ledger::new(config.budget_bytes())),
             // One more than needed where the caller works too, which is asleep then.

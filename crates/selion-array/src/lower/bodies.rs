@@ -180,6 +180,14 @@ impl Body for WriteBody {
         }
         Ok(smallvec![Value::Unit])
     }
+
+    /// One of the storage's chunks, encoded, and put together where the block is not one.
+    fn scratch_bytes(&self, index: usize) -> u64 {
+        let Some(stored) = self.sink.storage_chunks() else { return 0 };
+        let is_one = self.chunks.block_shape(&self.chunks.coordinates(index)).as_slice() == stored;
+        let copies = if is_one { 1 } else { 2 };
+        (copies * stored.iter().product::<usize>() * self.sink.dtype().size()) as u64
+    }
 }
 
 /// Runs a block operation.
