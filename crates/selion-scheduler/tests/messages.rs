@@ -224,7 +224,9 @@ proptest! {
 
     /// Whatever comes is a message or an error; a length that lies reserves no memory.
     #[test]
-    fn any_bytes_are_a_message_or_an_error(noise in vec(any::<u8>(), 0..200), message in from_client(), at in any::<u16>(), byte in any::<u8>()) {
+    fn any_bytes_are_a_message_or_an_error(
+        noise in vec(any::<u8>(), 0..200), message in from_client(), at in any::<u16>(), byte in any::<u8>(),
+    ) {
         let _ = rmp_serde::from_slice::<FromClient>(&noise);
         let _ = rmp_serde::from_slice::<FromWorker>(&noise);
         let _ = rmp_serde::from_slice::<ToWorker>(&noise);
