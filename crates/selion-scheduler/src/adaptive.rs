@@ -1,7 +1,7 @@
 //! How many workers there should be, as a function: what is known goes in, what to do comes out, with the reason.
 //!
-//! Whoever starts workers calls [`decide`] every second or so, keeps the [`Memory`] that it gives back for the next call,
-//! and does what it says. A worker is never ended, only retired: what it holds alone is moved before.
+//! Whoever starts workers calls [`decide`] every second or so, keeps the [`Memory`] that it gives back for the next
+//! call, and does what it says. A worker is never ended, only retired: what it holds alone is moved before.
 
 use std::collections::BTreeMap;
 

@@ -205,8 +205,8 @@ impl Worker {
     }
 }
 
-/// The workers that take one more task of a class and urgency although they have enough, by how many as urgent ones they
-/// have.
+/// The workers that take one more task of a class and urgency although they have enough, by how many as urgent ones
+/// they have.
 type Lane = (u32, i32);
 
 /// A class, and under what a worker was found in its list of open workers, and is now.

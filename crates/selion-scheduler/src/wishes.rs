@@ -82,6 +82,12 @@ impl Wishes {
             let recipe = Recipe { task: task.clone(), group, rules, readers: 0, wanted: task.wanted };
             self.recipes.insert(task.key, recipe);
         }
+        // What nobody wants and nothing reads the scheduler forgets at once.
+        for task in &submit.tasks {
+            if self.recipes.get(&task.key).is_some_and(|recipe| !recipe.wanted && recipe.readers == 0) {
+                self.released(task.key);
+            }
+        }
     }
 
     /// The value of a task is wanted, which may so far have been needed for another only. Whether its recipe is

@@ -98,7 +98,6 @@ fn status() -> impl Strategy<Value = Status> {
         spilled: n / 3,
         cpu: 7,
         paused,
-        ..Status::default()
     })
 }
 
@@ -175,7 +174,7 @@ prop_compose! {
         holds in vec((key(), any::<u64>()), 0..3), runs in vec((key(), 0..3u32), 0..3),
     ) -> WorkerInfo {
         let address = format!("tcp://{name}:1");
-        WorkerInfo { name, address, nthreads, memory_limit, resources, holds, runs, ..WorkerInfo::default() }
+        WorkerInfo { name, address, nthreads, memory_limit, resources, holds, runs }
     }
 }
 
@@ -225,7 +224,9 @@ proptest! {
 
     /// Whatever comes is a message or an error; a length that lies reserves no memory.
     #[test]
-    fn any_bytes_are_a_message_or_an_error(noise in vec(any::<u8>(), 0..200), message in from_client(), at in any::<u16>(), byte in any::<u8>()) {
+    fn any_bytes_are_a_message_or_an_error(
+        noise in vec(any::<u8>(), 0..200), message in from_client(), at in any::<u16>(), byte in any::<u8>(),
+    ) {
         let _ = rmp_serde::from_slice::<FromClient>(&noise);
         let _ = rmp_serde::from_slice::<FromWorker>(&noise);
         let _ = rmp_serde::from_slice::<ToWorker>(&noise);

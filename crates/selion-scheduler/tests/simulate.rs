@@ -4,6 +4,8 @@
 //! to them; the scheduler dies and comes back knowing nothing. In the end every task that is wanted has its value or the
 //! failure it deserves, nothing is held for nobody, and no input was missing when a task began.
 
+#![expect(clippy::unwrap_used, reason = "what the simulator has put somewhere is there")]
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -261,7 +263,7 @@ impl World {
             nthreads,
             running: BTreeMap::new(),
             id: WorkerId(u32::MAX),
-            has_gpu: number % 2 == 0,
+            has_gpu: number.is_multiple_of(2),
             paused: false,
             cut: false,
             frozen_until: 0,
@@ -297,7 +299,7 @@ impl World {
     fn act(&mut self) {
         let Some(scheduler) = &mut self.scheduler else { return };
         let actions = scheduler.actions();
-        if self.sequence % validated_every() == 0 {
+        if self.sequence.is_multiple_of(validated_every()) {
             scheduler.validate();
         }
         for action in actions {
@@ -349,7 +351,7 @@ impl World {
             started.push((key, start.assignment.timeout, self.run_number));
         }
         // Without a scheduler what is to be said stays; half of the machines say it to the next one.
-        let keeps = self.scheduler.is_none() && number % 2 == 0;
+        let keeps = self.scheduler.is_none() && number.is_multiple_of(2);
         let messages = if keeps { Vec::new() } else { machine.desk.take_outbox() };
         let fetches = machine.desk.take_fetches();
         let id = machine.id;
@@ -1148,6 +1150,66 @@ fn a_retiring_worker_leaves_nothing_behind() {
         assert!(most <= 1, "seed {seed}: nothing ran twice");
         check_empty_after_release(&mut world);
     }
+}
+
+/// What is urgent starts before all that has not begun, however much lies at hand already.
+#[test]
+fn the_urgent_overtakes_all_that_has_not_begun() {
+    for seed in seeds() {
+        let mut world = World::new(seed, 3);
+        let client = ClientId(0);
+        world.clients.insert(client, Client::default());
+        world.scheduler.as_mut().unwrap().client_joined(client);
+        let mut many = one_task(Key(0), Vec::new(), 0);
+        for n in 1..300 {
+            many.tasks.push(Task { key: Key(n), ..many.tasks[0].clone() });
+        }
+        let urgent = Key(1_000);
+        let mut one = one_task(urgent, Vec::new(), 0);
+        one.rules = vec![Rules { priority: 1, ..Rules::default() }];
+        one.tasks[0].rules = 1;
+        for key in (0..300).map(Key).chain([urgent]) {
+            world.recipes.insert(key, (Vec::new(), Kind::Good));
+        }
+        world.clients.get_mut(&client).unwrap().pending = vec![one, many];
+        world.at(0, Event::Submits { client });
+        world.at(20_000, Event::Submits { client });
+        let mut begun = None;
+        while let Some(Reverse((at, sequence))) = world.queue.pop() {
+            world.now = at;
+            let event = world.events.remove(&sequence).unwrap();
+            world.happen(event);
+            if world.runs.contains_key(&urgent) {
+                begun = begun.or(Some((at, world.runs.len())));
+            }
+        }
+        // Two messages take 0.9 ms; then it is the first that begins where it is, when what runs there has ended.
+        let (at, before) = begun.unwrap();
+        assert!(at <= 24_000 && before < 300, "seed {seed}: at {at}, after {before}");
+    }
+}
+
+#[test]
+fn explanations_name_the_rule_and_the_workers() {
+    let mut scheduler = Scheduler::new(Config::default());
+    scheduler.client_joined(ClientId(0));
+    for (number, resources) in [vec![], vec![("GPU".to_owned(), 1.0)]].into_iter().enumerate() {
+        let info = WorkerInfo { name: format!("w{number}"), nthreads: 1, resources, ..WorkerInfo::default() };
+        scheduler.worker_joined(WorkerId(number as u32), info);
+    }
+    let mut submit = one_task(Key(1), Vec::new(), 0);
+    submit.rules = vec![Rules { resources: vec![("GPU".into(), 1.0)], ..Rules::default() }];
+    submit.tasks[0].rules = 1;
+    for key in [Key(2), Key(3)] {
+        let inputs = if key == Key(3) { vec![Key(2)] } else { Vec::new() };
+        submit.tasks.push(Task { key, inputs, ..submit.tasks[0].clone() });
+    }
+    scheduler.from_client(ClientId(0), FromClient::Submit(submit));
+    scheduler.actions();
+    assert!(scheduler.explain(Key(1)).contains("on worker w1"), "{}", scheduler.explain(Key(1)));
+    let text = scheduler.explain(Key(2));
+    assert!(text.contains("w0: has not GPU=1") && text.contains("w1: GPU=1 in use"), "{text}");
+    assert!(scheduler.explain(Key(3)).contains("waits for 1 of its inputs: one-"), "{}", scheduler.explain(Key(3)));
 }
 
 /// All of it at once: whatever happens, what is wanted comes, or fails for a reason.
