@@ -78,6 +78,7 @@ def _gather(args, traverse: bool) -> list:
 def _computed(parts: list, scheduler, num_workers) -> list:
     """The values of native parts, here or by a scheduler of Dask."""
     scheduler = chosen_scheduler if scheduler is None else scheduler
+    scheduler = open_client() if scheduler is None else scheduler
     if scheduler is None or isinstance(scheduler, str):
         return _selion.compute(parts, scheduler, num_workers)
     from selion.dask._graph import compute_parts
@@ -87,6 +88,11 @@ def _computed(parts: list, scheduler, num_workers) -> list:
 
 # A scheduler of Dask that ``selion.config.set(scheduler=...)`` has chosen.
 chosen_scheduler = None
+
+
+def open_client():
+    """The client of a cluster that is open and on which collections are computed; `selion.distributed` has one."""
+    return None
 
 
 def compute(*args, traverse: bool = True, optimize_graph: bool = True, scheduler=None, num_workers=None, **kwargs):

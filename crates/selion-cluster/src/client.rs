@@ -291,6 +291,7 @@ impl Client {
         let mut state = lock(&self.shared.state);
         let known = state.entries.contains_key(&key);
         state.entries.entry(key).or_insert_with(Entry::new).handles += 1;
+        state.wishes.want(key);
         if !known {
             state.outgoing.push(FromClient::Want(vec![key]));
             drop(state);

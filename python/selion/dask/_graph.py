@@ -261,8 +261,8 @@ def check_cluster(client) -> None:
     RuntimeError
         Naming hosts and versions.
     """
-    if not hasattr(client, "run"):
-        return
+    if not hasattr(client, "run") or type(client).__module__.startswith("selion."):
+        return  # selion's own workers have said their version
     probe = _portable(_version_there)
     there = dict(client.run(probe))
     if hasattr(client, "run_on_scheduler"):

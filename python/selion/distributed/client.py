@@ -49,6 +49,16 @@ def default_client(c: Client | None = None) -> Client:
     )
 
 
+def _open_client() -> Client | None:
+    """The client that collections are computed on; not within tasks, which compute where they are."""
+    from selion.distributed.worker import _this_worker
+
+    try:
+        return None if _this_worker() is not None and _selion.in_task() else default_client()
+    except ValueError:
+        return None
+
+
 def get_client(address: str | None = None, timeout=None, resolve_address: bool = True) -> Client:
     """The client of this task's cluster, of an address, or the one that was made last.
 
@@ -181,6 +191,7 @@ class Client:
         if set_as_default:
             with _lock:
                 _current.append(weakref.ref(self))
+            _base.open_client = _open_client
 
     # What it is
 
@@ -357,6 +368,81 @@ class Client:
     def _check_open(self) -> None:
         if self.status == "closed" or self._native.closed:
             raise ConnectionError("the client is closed")
+
+    # Collections and graphs
+
+    def get(self, dsk, keys, sync: bool = True, **kwargs):
+        """Compute keys of a Dask graph on this cluster: ``x.compute(scheduler=client)``.
+
+        Parameters
+        ----------
+        dsk : dict, HighLevelGraph or Expr
+            As Dask's schedulers take them. Needs the package dask.
+        keys : key, or list of keys, nested
+        sync : bool
+            Whether to wait for the values; else their futures are given.
+
+        Returns
+        -------
+        object
+            Values, or futures, in the nesting of the keys.
+
+        Examples
+        --------
+        >>> from selion.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     client.get({"a": 1, "b": (lambda x: x + 1, "a")}, ["a", ["b"]])
+        (1, (2,))
+        """
+        from selion.dask._get import flatten, nest
+        from selion.distributed._graphs import submit_graph
+
+        wanted: list = []
+        flatten(keys, wanted)
+        futures = submit_graph(self, dsk, wanted)
+        if not sync:
+            return nest(keys, iter(futures))
+        values = self.gather(futures, asynchronous=False)
+        return nest(keys, iter(values))
+
+    def compute(self, collections, sync: bool = False, optimize_graph: bool = True, **kwargs):
+        """Starts to compute collections on this cluster: arrays, delayed values, bags, and those of Dask.
+
+        Parameters
+        ----------
+        collections : collection, or list of collections
+            What is no collection comes back as it is.
+        sync : bool
+            Whether to wait for the values.
+
+        Returns
+        -------
+        Future, or list
+            For each collection a future; with ``sync`` its value.
+
+        Examples
+        --------
+        >>> import selion.array as da
+        >>> from selion.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     client.compute(da.arange(10, chunks=5).sum()).result()
+        np.int64(45)
+        """
+        from selion.distributed._graphs import submit_collections
+
+        single = not isinstance(collections, (list, tuple, set, frozenset))
+        futures = submit_collections(self, [collections] if single else list(collections))
+        results = self.gather(futures) if sync else futures
+        return results[0] if single else results
+
+    def persist(self, collections, **kwargs):
+        """Not offered yet: `compute` gives futures, which stay on the cluster.
+
+        Raises
+        ------
+        NotImplementedError
+        """
+        raise NotImplementedError("Client.persist is not implemented; Client.compute gives futures")
 
     # Values
 

@@ -247,6 +247,12 @@ fn secede() -> bool {
     selion_cluster::secede()
 }
 
+/// Whether this thread runs a task of a worker.
+#[pyfunction]
+fn in_task() -> bool {
+    selion_cluster::current_task().is_some()
+}
+
 /// The task on this thread takes a place again.
 #[pyfunction]
 fn rejoin() {
@@ -263,6 +269,7 @@ pub(super) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(leave_token, m)?)?;
     m.add_function(wrap_pyfunction!(secede, m)?)?;
     m.add_function(wrap_pyfunction!(rejoin, m)?)?;
+    m.add_function(wrap_pyfunction!(in_task, m)?)?;
     m.add_class::<LeftToken>()?;
     m.add_class::<ClusterWorker>()
 }
