@@ -1,7 +1,7 @@
 """Futures on a cluster: selion beside `distributed` and `frisky`, two worker processes of one thread each.
 
-Part of `make bench`; prints a table and, after a whole run, writes `benches/CLUSTER.md`. Every case runs in a process of
-its own for each library, in alternation; the best of a few counts.
+Part of `make bench`; prints a table and, after a whole run, writes `benches/CLUSTER.md`. Every case runs in a process
+of its own for each library, in alternation; the best of a few counts.
 """
 
 from __future__ import annotations
@@ -116,22 +116,13 @@ def connect(library: str):
         from selion.distributed import Client
 
         return Client(n_workers=2, threads_per_worker=1)
+    if library == "frisky":
+        from frisky import Client
+
+        return Client(n_workers=2, threads_per_worker=1)
     from distributed import Client
 
-    client = Client(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    if library == "frisky":
-        import frisky
-
-        frisky.hijack(client)
-        return frisky_client(client)
-    return client
-
-
-def frisky_client(client):
-    import frisky
-
-    made = getattr(frisky, "Client", None)
-    return client if made is None else made(client)
+    return Client(n_workers=2, threads_per_worker=1, dashboard_address=None)
 
 
 def child(library: str, name: str) -> None:

@@ -145,6 +145,32 @@ def delayed_functions():
     print(f"{numbers:,} after {time.perf_counter() - start:.2f} s")
 
 
+def slow_inc(x):
+    time.sleep(1)
+    return x + 1
+
+
+def futures():
+    heading("The futures part of the Dask tutorial, on a cluster of two workers")
+    from selion.distributed import Client, progress, wait
+
+    start = time.perf_counter()
+    with Client(n_workers=2, threads_per_worker=1) as client:
+        value = client.submit(abs, -1).result()
+        print(f"a first result, {value}, {time.perf_counter() - start:.2f} s after nothing was there")
+        future = client.submit(slow_inc, 1)
+        print(future)
+        wait(future)
+        print(future, future.result())
+        x, y = client.submit(slow_inc, 1, pure=False), client.submit(slow_inc, 2)
+        z = client.submit(sum, [x, y])
+        progress(z)
+        print("their sum:", z.result())
+        start = time.perf_counter()
+        numbers = client.gather(client.map(abs, range(-10_000, 0)))
+        print(f"{len(numbers):,} calls in {time.perf_counter() - start:.2f} s\n")
+
+
 def make_store():
     """A field with seasons and weather, made and written by selion."""
     if WHOLE.exists():
@@ -227,5 +253,6 @@ if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     tutorial()
     delayed_functions()
+    futures()
     climatology()
     under_dask()

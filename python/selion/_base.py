@@ -92,7 +92,7 @@ chosen_scheduler = None
 
 def open_client():
     """The client of a cluster that is open and on which collections are computed; `selion.distributed` has one."""
-    return None
+    return
 
 
 def compute(*args, traverse: bool = True, optimize_graph: bool = True, scheduler=None, num_workers=None, **kwargs):

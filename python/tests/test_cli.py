@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -68,7 +69,9 @@ def workers(client, n):
 def test_a_cluster_by_hand(start, scheduler):
     address, file = scheduler
     assert file.stat().st_mode & 0o777 == 0o600
-    worker = start("worker", address, "--nthreads", 2, "--name", "bob", "--resources", "GPU=2", "--memory-limit", "1GiB")
+    worker = start(
+        "worker", address, "--nthreads", 2, "--name", "bob", "--resources", "GPU=2", "--memory-limit", "1GiB"
+    )
     with Client(address) as client:  # its token was left for us
         (known,) = workers(client, 1).values()
         assert known["name"] == "bob"
@@ -76,7 +79,7 @@ def test_a_cluster_by_hand(start, scheduler):
         assert known["resources"] == {"GPU": 2.0}
         assert known["memory_limit"] == 2**30
         assert client.submit(abs, -1).result(WAIT) == 1
-        maps = set(open(f"/proc/{worker.pid}/maps").read().split())
+        maps = set(Path(f"/proc/{worker.pid}/maps").read_text().split())
         assert not [path for path in maps if "numpy" in path]
         kept = client.submit(bytes, 10_000_000)
         kept.result(WAIT)

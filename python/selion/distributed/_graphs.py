@@ -60,10 +60,8 @@ class _Node:
 
 
 _NODE = _Node()
-_OPTIONS = {
-    "key", "workers", "resources", "retries", "priority", "fifo_timeout", "allow_other_workers", "actor", "actors", "pure",
-    "timeout", "func",
-}  # fmt: skip
+_OPTIONS = {"key", "workers", "resources", "retries", "priority", "fifo_timeout", "allow_other_workers"}
+_OPTIONS |= {"actor", "actors", "pure", "timeout", "func"}
 
 
 def _argument(spec, arg, futures: dict):

@@ -13,7 +13,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 
-from selion import _selion, config
+from selion import _base, _selion, config
 from selion.distributed import _remote
 from selion.distributed.future import Future, futures_of, parse_timeout
 from selion.distributed.security import Security
