@@ -32,7 +32,8 @@ class Case:
     max_copies: float | None = None  # selion's time over that of copying the store
     max_reads: float | None = None  # how often selion may read the store
     max_writes: float | None = None
-    # selion runs Dask's own text: "get" on `selion.get`, "manager" on selion's arrays in xarray
+    # selion runs Dask's own text: "get" on `selion.get`, "manager" on selion's arrays in xarray; "cluster": both run on
+    # a cluster of Dask's
     through: str | None = None
 
 

@@ -63,9 +63,26 @@ class NumpyArrays:
         return self.rng.normal(size=size)
 
 
+def on_cluster(name: str, cores: int, spill: Path, target: Path, stack: contextlib.ExitStack) -> Lib:
+    """Either library on a cluster of Dask's: one process for each core."""
+    import logging
+
+    from dask.distributed import Client, LocalCluster
+
+    options = {"n_workers": cores, "threads_per_worker": 1, "dashboard_address": None}
+    cluster = LocalCluster(local_directory=str(spill), silence_logs=logging.CRITICAL, **options)
+    client = stack.enter_context(Client(stack.enter_context(cluster)))
+    da = importlib.import_module(f"{name}.array")
+    scheduler = {"scheduler": client} if name == "selion" else {}
+    compute = importlib.import_module(name).compute
+    return Lib(da, lambda *xs: compute(*xs, **scheduler), lambda x: x.compute(**scheduler), target)
+
+
 def library(name: str, case, cores: int, spill: Path, target: Path, stack: contextlib.ExitStack) -> Lib:
     if name == "numpy":
         return Lib(NumpyArrays(), lambda *xs: xs, lambda x: x, target)
+    if case.through == "cluster":
+        return on_cluster(name, cores, spill, target, stack)
     if name == "selion":
         selion = importlib.import_module("selion")
         if case.through == "get":

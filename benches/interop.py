@@ -63,6 +63,23 @@ def anomaly_of_store(lib, path, k):
     return lib.get(abs(x - x.mean(axis=0)).max())
 
 
+def cluster_tutorial(lib, _, k):
+    x = lib.da.ones((20000 // k, 20000 // k), chunks=2000 // k)
+    return lib.get((x * x[::-1, ::-1]).mean())
+
+
+def cluster_standardize(lib, _, k):
+    x = lib.da.random.default_rng(0).random((8000 // k, 8000 // k), chunks=1000 // k)
+    return lib.get((((x - x.mean(axis=0)) / x.std(axis=0)) ** 2).sum())
+
+
+def cluster_smallchunks(lib, _, k):
+    x = lib.da.ones((6000 // k, 6000 // k), chunks=100)
+    return lib.get((x + 1).sum())
+
+
+CLUSTER = {"numpy": False, "through": "cluster"}
+
 INTEROP = [
     Case(
         "get_standardize",
@@ -109,5 +126,22 @@ INTEROP = [
         cluster=True,
         numpy=False,
         through="get",
+    ),
+    Case(
+        "cluster_tutorial",
+        "on a Dask cluster: `(x * x[::-1, ::-1]).mean()`, ones 20000²",
+        cluster_tutorial,
+        8,
+        **CLUSTER,
+    ),
+    Case(
+        "cluster_standardize", "on a Dask cluster: standardize 8000² random numbers", cluster_standardize, 3, **CLUSTER
+    ),
+    Case(
+        "cluster_smallchunks",
+        "on a Dask cluster: `(x + 1).sum()`, 6000² in 3,600 chunks of 100²",
+        cluster_smallchunks,
+        10,
+        **CLUSTER,
     ),
 ]
