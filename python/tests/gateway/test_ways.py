@@ -17,7 +17,7 @@ import time
 import pytest
 
 from .conftest import ALICE, BOB
-from .test_rest import create, error, heartbeat, memory, sleepers  # noqa: F401  (a fixture)
+from .test_rest import create, error, heartbeat, memory
 
 LOCAL = '[backend]\nkind = "local"\n'
 
@@ -102,7 +102,7 @@ def read_exactly(connection, length):
 
 @pytest.mark.parametrize("padding", [0, 1_800, 6_000, 20_000])
 @pytest.mark.parametrize("piece", [1, 700, 100_000])
-def test_hellos_of_any_size_in_any_pieces_find_their_scheduler(make_gateway, basic_auth, sleepers, padding, piece):  # noqa: F811
+def test_hellos_of_any_size_in_any_pieces_find_their_scheduler(make_gateway, basic_auth, sleepers, padding, piece):
     server = make_gateway(basic_auth + LOCAL + sleepers())
     with echo_server() as (port, _):
         name = running(server, scheduler_address=f"tls://127.0.0.1:{port}")
@@ -119,7 +119,7 @@ def test_hellos_of_any_size_in_any_pieces_find_their_scheduler(make_gateway, bas
             assert read_exactly(connection, 6) == b"and on"
 
 
-def test_there_is_no_way_but_the_right_name(make_gateway, basic_auth, sleepers):  # noqa: F811
+def test_there_is_no_way_but_the_right_name(make_gateway, basic_auth, sleepers):
     server = make_gateway(basic_auth + LOCAL + sleepers())
     with echo_server() as (port, seen):
         name = running(server, scheduler_address=f"tls://127.0.0.1:{port}")
@@ -145,7 +145,7 @@ def test_there_is_no_way_but_the_right_name(make_gateway, basic_auth, sleepers):
             assert connection.recv(100) == b""
 
 
-def test_a_cluster_without_clients_ends(make_gateway, basic_auth, sleepers):  # noqa: F811
+def test_a_cluster_without_clients_ends(make_gateway, basic_auth, sleepers):
     server = make_gateway(basic_auth + LOCAL + sleepers('client_timeout = "3s"'))
     with echo_server() as (port, _):
         name = running(server, scheduler_address=f"tls://127.0.0.1:{port}")
@@ -158,7 +158,7 @@ def test_a_cluster_without_clients_ends(make_gateway, basic_auth, sleepers):  # 
         assert reason == "no client was connected for 3 s"
 
 
-def test_ten_thousand_idle_connections(make_gateway, basic_auth, sleepers):  # noqa: F811
+def test_ten_thousand_idle_connections(make_gateway, basic_auth, sleepers):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, PermissionError):  # root may
         hard = max(hard, 65_536)
@@ -245,7 +245,7 @@ def dashboard():
 
 
 @pytest.mark.filterwarnings("default")
-def test_dashboards_are_for_their_owner(make_gateway, basic_auth, sleepers):  # noqa: F811
+def test_dashboards_are_for_their_owner(make_gateway, basic_auth, sleepers):
     server = make_gateway(basic_auth + LOCAL + sleepers())
     with dashboard() as address:
         name = running(server, dashboard_address=address)
@@ -344,7 +344,7 @@ def https(server, authority, path, headers=None, certificate=None, method="GET")
         connection.close()
 
 
-def test_https_is_on_the_same_port_and_nothing_else_in_clear(make_gateway, basic_auth, authority, sleepers):  # noqa: F811
+def test_https_is_on_the_same_port_and_nothing_else_in_clear(make_gateway, basic_auth, authority, sleepers):
     import base64
 
     server = make_gateway(basic_auth + LOCAL + tls_config(authority) + sleepers())
