@@ -94,7 +94,7 @@ ext: cargo $(VENV)/.deps-build
 # The gateway is a program of its own, beside the interpreter.
 gateway: cargo $(VENV)/.made
 	@echo "building selion-gateway"; cargo build --quiet --release -p selion-cli
-	@install target/release/selion $(VENV)/bin/selion-gateway
+	@install -s target/release/selion $(VENV)/bin/selion-gateway
 
 cargo:
 	@command -v cargo >/dev/null || { echo "selion needs Rust: https://rustup.rs" >&2; exit 1; }

@@ -69,10 +69,16 @@ fn log(filter: &str, format: LogFormat) -> Result<(), String> {
     done.map_err(|error| error.to_string())
 }
 
-/// Every connection to a scheduler takes two descriptors.
+/// Descriptors for 10,000 connections to schedulers, which take two each, and as many others.
+const DESCRIPTORS: u64 = 65_536;
+
+/// Asks for as many descriptors as will be needed; only root gets more than the limit that was set for it.
 fn raise_descriptor_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    let _ = setrlimit(Resource::Nofile, limit);
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    let wanted = Some(most.max(DESCRIPTORS)).filter(|wanted| *wanted != u64::MAX).or(limit.maximum);
+    if setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum: wanted }).is_err() {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
 }

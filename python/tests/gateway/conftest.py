@@ -287,3 +287,21 @@ def issuer():
     issuer = Issuer()
     yield issuer
     issuer.close()
+
+
+# A scheduler that never reports, so that clusters stay PENDING and cost nothing.
+SLEEPER = """
+[cluster]
+environment_path = "{folder}"
+{more}
+"""
+
+
+@pytest.fixture
+def sleepers(tmp_path):
+    """Settings with an interpreter that only sleeps."""
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho sleeping\nexec sleep 1000\n")
+    python.chmod(0o755)
+    return lambda more="": SLEEPER.format(folder=tmp_path / "env", more=more)

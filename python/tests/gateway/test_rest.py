@@ -22,22 +22,6 @@ CLUSTER_KEYS = {
     "tls_cert",
     "tls_key",
 }
-# A scheduler that never reports, so that clusters stay PENDING and cost nothing.
-SLEEPER = """
-[cluster]
-environment_path = "{folder}"
-{more}
-"""
-
-
-@pytest.fixture
-def sleepers(tmp_path):
-    """Settings with an interpreter that only sleeps."""
-    python = tmp_path / "env" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text("#!/bin/sh\necho sleeping\nexec sleep 1000\n")
-    python.chmod(0o755)
-    return lambda more="": SLEEPER.format(folder=tmp_path / "env", more=more)
 
 
 def create(server, user=ALICE, options=None, **more):

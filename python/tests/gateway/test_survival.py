@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import ALICE
-from .test_rest import create, error, sleepers  # noqa: F401  (a fixture)
+from .test_rest import create, error
 
 pytestmark = pytest.mark.filterwarnings("default")
 LOCAL = '[backend]\nkind = "local"\n'
@@ -96,7 +96,7 @@ def check_nothing_runs(server):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_killed_at_any_moment_nothing_is_orphaned_or_doubled(make_gateway, basic_auth, sleepers, seed):  # noqa: F811
+def test_killed_at_any_moment_nothing_is_orphaned_or_doubled(make_gateway, basic_auth, sleepers, seed):
     server = make_gateway(basic_auth + LOCAL + sleepers())
     cookie = server.request("GET", ALL, user=ALICE).headers["Set-Cookie"].split(";")[0]
     chance = random.Random(seed)
@@ -133,7 +133,7 @@ def test_killed_at_any_moment_nothing_is_orphaned_or_doubled(make_gateway, basic
     check()
 
 
-def test_a_start_that_was_ordered_but_not_done_is_done_once(make_gateway, basic_auth, sleepers):  # noqa: F811
+def test_a_start_that_was_ordered_but_not_done_is_done_once(make_gateway, basic_auth, sleepers):
     server = make_gateway(basic_auth + LOCAL + sleepers())
     name = create(server).json["name"]
     settle(lambda: check_leaders(server, [(name, "scheduler")]))
@@ -150,7 +150,7 @@ def check_leaders(server, expected):
     assert sorted(leaders(server)) == sorted(expected)
 
 
-def test_keys_are_rotated(make_gateway, basic_auth, sleepers):  # noqa: F811
+def test_keys_are_rotated(make_gateway, basic_auth, sleepers):
     import subprocess
 
     from .conftest import executable
@@ -179,7 +179,7 @@ def test_keys_are_rotated(make_gateway, basic_auth, sleepers):  # noqa: F811
         server.start()
 
 
-def test_draining_answers_those_who_wait_and_refuses_new_clusters(make_gateway, basic_auth, sleepers):  # noqa: F811
+def test_draining_answers_those_who_wait_and_refuses_new_clusters(make_gateway, basic_auth, sleepers):
     server = make_gateway('on_shutdown = "stop"\n' + basic_auth + LOCAL + sleepers())
     name = create(server).json["name"]
     with concurrent.futures.ThreadPoolExecutor() as pool:

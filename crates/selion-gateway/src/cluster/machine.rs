@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::model::{Addresses, Cluster, Phase, Process, Worker};
 use crate::secret::random_hex;
 
+/// Workers whose logs may still be asked for.
+const PAST_WORKERS_MAX: usize = 500;
+
 /// One process of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -171,6 +174,9 @@ impl Cluster {
             Role::Worker(name) => {
                 let Some(worker) = self.workers.remove(&name) else { return };
                 self.past_workers.push(name);
+                if self.past_workers.len() > PAST_WORKERS_MAX {
+                    self.past_workers.remove(0);
+                }
                 if self.phase.is_active() && !worker.joined && !worker.leaving {
                     self.worker_failures += 1;
                     if self.worker_failures >= self.settings.worker_start_failures {

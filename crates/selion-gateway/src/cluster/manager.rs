@@ -291,15 +291,14 @@ impl Manager {
         if active && allowed < u32::MAX && is_over {
             low = Some(low.unwrap_or(0).min(allowed));
             high = Some(high.unwrap_or(u32::MAX).min(allowed));
-            // Nobody is told off for not having said a maximum.
-            if maximum.is_some() || minimum.is_some_and(|minimum| minimum > allowed) {
-                let (low, high) = (low.unwrap_or(0), high.unwrap_or(0));
-                message = Some(format!(
-                    "Adapting with `maximum={}, minimum={}` is over the limit. Using `maximum={high}, minimum={low}` instead.",
-                    maximum.map_or("None".into(), |value| value.to_string()),
-                    minimum.map_or("None".into(), |value| value.to_string()),
-                ));
-            }
+            let said = |bound: Option<u32>| bound.map_or("None".to_owned(), |bound| bound.to_string());
+            message = Some(format!(
+                "Adapting with `maximum={}, minimum={}` is over the limit. Using `maximum={}, minimum={}` instead.",
+                said(maximum),
+                said(minimum),
+                said(high),
+                said(low),
+            ));
         }
         self.order(name, json!({"op": "adapt", "minimum": low, "maximum": high, "active": active})).await?;
         Ok(Scaled { ok: message.is_none(), message })
@@ -364,12 +363,13 @@ impl Manager {
     fn apply(self: &Arc<Self>, name: &str, event: Event) {
         let (orders, saved) = {
             let mut state = self.lock();
-            let allowed = state.clusters.get(name).map(|entry| allowed_workers(&state, &self.limits, &entry.cluster));
-            let Some(entry) = state.clusters.get_mut(name) else { return };
-            let event = match event {
-                Event::Beat(beat, _) => Event::Beat(beat, allowed.unwrap_or(0)),
-                event => event,
+            let event = match (event, state.clusters.get(name)) {
+                (Event::Beat(beat, _), Some(entry)) => {
+                    Event::Beat(beat, allowed_workers(&state, &self.limits, &entry.cluster))
+                }
+                (event, _) => event,
             };
+            let Some(entry) = state.clusters.get_mut(name) else { return };
             let is_tick = matches!(event, Event::Tick(_));
             let before = entry.cluster.phase;
             let mut orders = Vec::new();
@@ -425,8 +425,11 @@ impl Manager {
     }
 
     async fn launch(self: Arc<Self>, name: String, role: Role) {
-        let Some(cluster) = self.get(&name) else { return };
         let Ok(_permit) = self.permits.acquire().await else { return };
+        let Some(cluster) = self.get(&name) else { return };
+        if !cluster.phase.is_active() {
+            return self.apply(&name, Event::LaunchFailed(role, "it is not wanted any more".into()));
+        }
         let Some(engine) = engine::named(&cluster.settings.engine) else {
             return self
                 .apply(&name, Event::LaunchFailed(role, format!("there is no engine {:?}", cluster.settings.engine)));

@@ -31,7 +31,7 @@ const LOG_LINES: usize = 200;
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1c2430;\
 background:#fbfbf9}h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}\
 th,td{text-align:left;padding:.4rem .6rem;border-bottom:1px solid #ddd;vertical-align:top}th{font-weight:600}\
-td.n{text-align:right;font-variant-numeric:tabular-nums}code,pre{font:13px/1.45 ui-monospace,monospace}\
+.n{text-align:right!important;font-variant-numeric:tabular-nums}code,pre{font:13px/1.45 ui-monospace,monospace}\
 pre{background:#f1f1ec;padding:.8rem;overflow:auto;max-height:28rem;white-space:pre-wrap}header{display:flex;gap:1rem;\
 align-items:baseline;border-bottom:2px solid #2f6f4f;padding-bottom:.4rem}header form{margin-left:auto}\
 button{font:inherit;padding:.2rem .8rem;border:1px solid #888;border-radius:4px;background:#fff;cursor:pointer}\
@@ -132,8 +132,8 @@ fn table(mut rows: Vec<(bool, u64, String)>) -> String {
     rows.sort();
     let rows: String = rows.into_iter().map(|(_, _, row)| row).collect();
     format!(
-        "<div class=\"scroll\"><table><thead><tr><th>Cluster</th><th>State</th><th>Workers</th><th>Cores</th>\
-         <th>Core-hours</th><th>Age</th><th></th></tr></thead><tbody>{rows}</tbody></table></div>"
+        "<div class=\"scroll\"><table><thead><tr><th>Cluster</th><th>State</th><th class=\"n\">Workers</th><th class=\"n\">Cores</th>\
+         <th class=\"n\">Core-hours</th><th class=\"n\">Age</th><th></th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 }
 

@@ -47,7 +47,7 @@ const LOG_BYTES_MAX: u64 = 1 << 20;
 type Ends = Arc<Mutex<HashMap<i32, watch::Receiver<Option<String>>>>>;
 
 /// Processes on this machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Local {
     directory: PathBuf,
     instance: String,
@@ -164,7 +164,12 @@ impl Backend for Local {
     }
 
     fn start<'a>(&'a self, start: &'a Start) -> Later<'a, Result<String, String>> {
-        Box::pin(async move { self.launch(start) })
+        // Files are written and a program is loaded: not on a thread that serves.
+        let (this, start) = (self.clone(), start.clone());
+        Box::pin(async move {
+            let launched = tokio::task::spawn_blocking(move || this.launch(&start)).await;
+            launched.unwrap_or_else(|error| Err(error.to_string()))
+        })
     }
 
     fn gone<'a>(&'a self, id: &'a ProcessId, handle: &'a str) -> Later<'a, String> {
