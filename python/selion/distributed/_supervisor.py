@@ -84,7 +84,7 @@ class Supervised:
     @staticmethod
     def _read(stream, lines) -> None:
         """Passes on what a worker says, and remembers the end of it."""
-        with contextlib.suppress(OSError, ValueError):
+        with stream, contextlib.suppress(OSError, ValueError):
             for line in stream:
                 lines.append(line)
                 os.write(2, line)
@@ -94,6 +94,8 @@ class Supervised:
         while True:
             code = self._process.wait()
             self.exit_code = code
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
             if code == 0 or self._ending.is_set():
                 return
             self._reader.join(0.2)  # what it has started may still hold the pipe
