@@ -114,11 +114,11 @@ def test_pages_of_other_names_get_nothing(client):
 def test_nonsense_does_no_harm(client, said):
     place = urllib.parse.urlsplit(client.dashboard_link)
     with socket.create_connection((place.hostname, place.port), timeout=5) as connection:
-        connection.sendall(said)
-        connection.shutdown(socket.SHUT_WR)
         try:
+            connection.sendall(said)
+            connection.shutdown(socket.SHUT_WR)
             heard = connection.recv(1000)
-        except ConnectionError:
+        except OSError:
             heard = b""
         assert heard == b"" or heard.startswith(b"HTTP/1.1 400")
     assert ask(client, "/health")[1] == "ok\n"

@@ -1,5 +1,6 @@
 """What `selion doctor` finds."""
 
+import contextlib
 import socket
 import threading
 
@@ -55,7 +56,7 @@ def test_something_else_there(capsys):
         def serve():
             for _ in range(2):
                 connection, _ = server.accept()
-                with connection:
+                with connection, contextlib.suppress(OSError):
                     connection.sendall(b"220 mail.example ESMTP ready, how do you do, and what may this be about\r\n" * 2)
                     connection.recv(100)
 
