@@ -32,6 +32,8 @@ class Case:
     max_copies: float | None = None  # selion's time over that of copying the store
     max_reads: float | None = None  # how often selion may read the store
     max_writes: float | None = None
+    # selion runs Dask's own text: "get" on `selion.get`, "manager" on selion's arrays in xarray
+    through: str | None = None
 
 
 # ---- from memory -----------------------------------------------------------------------------------------------------
@@ -370,3 +372,7 @@ CASES = [
     ),
     Case("bag", "`bag.range(10**6, npartitions=100).map(inc).filter(even).sum()`", bag_sum, 3, numpy=False),
 ]
+
+from interop import INTEROP  # noqa: E402
+
+CASES += INTEROP

@@ -24,7 +24,8 @@ ENOUGH = 3.0  # seconds
 class Lib:
     """The library under test, as the cases see it."""
 
-    def __init__(self, da, compute, get, target: Path, delayed=None, bag=None):
+    def __init__(self, da, compute, get, target: Path, delayed=None, bag=None, scheduler=None):
+        self.scheduler = scheduler
         self.da = da
         self.delayed = delayed
         self.bag = bag
@@ -67,6 +68,14 @@ def library(name: str, case, cores: int, spill: Path, target: Path, stack: conte
         return Lib(NumpyArrays(), lambda *xs: xs, lambda x: x, target)
     if name == "selion":
         selion = importlib.import_module("selion")
+        if case.through == "get":
+            stack.enter_context(importlib.import_module("selion.dask").enable())
+        elif case.through == "manager":
+            stack.enter_context(importlib.import_module("selion.xarray").use())
+        if case.through:
+            dask = importlib.import_module("dask")
+            da = importlib.import_module("dask.array")
+            return Lib(da, dask.compute, lambda x: x.compute(), target, scheduler=selion.get)
         da, bag = importlib.import_module("selion.array"), importlib.import_module("selion.bag")
         return Lib(da, selion.compute, lambda x: x.compute(), target, selion.delayed, bag)
     import dask
@@ -85,7 +94,9 @@ def library(name: str, case, cores: int, spill: Path, target: Path, stack: conte
     else:
         stack.enter_context(dask.config.set(scheduler="threads", num_workers=cores))
     bag = importlib.import_module("dask.bag")
-    return Lib(dask.array, dask.compute, lambda x: x.compute(), target, dask.delayed, bag)
+    threaded = importlib.import_module("dask.threaded")
+    get = lambda dsk, keys: threaded.get(dsk, keys, num_workers=cores)  # noqa: E731
+    return Lib(dask.array, dask.compute, lambda x: x.compute(), target, dask.delayed, bag, get)
 
 
 def counters() -> dict[str, int]:

@@ -16,6 +16,7 @@ __all__ = [
     "compute",
     "config",
     "delayed",
+    "get",
     "get_annotations",
     "is_selion_collection",
     "optimize",
@@ -26,8 +27,10 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name in ("array", "bag"):  # imported when they are first used
+    if name in ("array", "bag", "dask", "get", "xarray"):  # imported when they are first used
         import importlib
 
-        return importlib.import_module(f"selion.{name}")
+        return (
+            importlib.import_module("selion.dask").get if name == "get" else importlib.import_module(f"selion.{name}")
+        )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -75,6 +75,20 @@ def _gather(args, traverse: bool) -> list:
     return found
 
 
+def _computed(parts: list, scheduler, num_workers) -> list:
+    """The values of native parts, here or by a scheduler of Dask."""
+    scheduler = chosen_scheduler if scheduler is None else scheduler
+    if scheduler is None or isinstance(scheduler, str):
+        return _selion.compute(parts, scheduler, num_workers)
+    from selion.dask._graph import compute_parts
+
+    return compute_parts(parts, scheduler)
+
+
+# A scheduler of Dask that ``selion.config.set(scheduler=...)`` has chosen.
+chosen_scheduler = None
+
+
 def compute(*args, traverse: bool = True, optimize_graph: bool = True, scheduler=None, num_workers=None, **kwargs):
     """Compute several collections at once, sharing what they have in common.
 
@@ -85,10 +99,10 @@ def compute(*args, traverse: bool = True, optimize_graph: bool = True, scheduler
         as it is.
     traverse : bool
         Whether to look into containers.
-    scheduler : {"threads", "processes", "synchronous"}, optional
-        Who runs the tasks; the setting ``scheduler`` by default. With ``"processes"`` the functions of delayed calls
-        are called in other processes, as many at once as there are threads: for functions that hold the GIL. They and
-        what they are given are pickled; arrays go through shared memory.
+    scheduler : {"threads", "processes", "synchronous"}, or a client or scheduler function of Dask, optional
+        Who runs the tasks; the setting ``scheduler`` by default. With ``"processes"`` your functions, of delayed calls,
+        bags and blocks of arrays, are called in other processes, as many at once as there are threads: for functions
+        that hold the GIL. They and what they are given are pickled; arrays go through shared memory.
     num_workers : int, optional
         Threads to use; one per core by default.
 
@@ -115,7 +129,7 @@ def compute(*args, traverse: bool = True, optimize_graph: bool = True, scheduler
     """
     found = _gather(args, traverse)
     parts, lengths = _parts(found)
-    results = _selion.compute(parts, scheduler, num_workers) if parts else []
+    results = _computed(parts, scheduler, num_workers) if parts else []
     values = iter([x._finish(own) for x, own in zip(found, _split(results, lengths), strict=True)])
     return tuple(_rebuild(arg, values) if traverse or is_selion_collection(arg) else arg for arg in args)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 
-from selion import _selion
+from selion import _base, _selion
 
 __all__ = ["describe", "get", "set"]
 
@@ -63,6 +63,11 @@ class set:
     def __init__(self, arg: dict | None = None, **kwargs):
         values = dict(arg or {})
         values.update((key.replace("__", "."), value) for key, value in kwargs.items())
+        self._scheduler = _base.chosen_scheduler
+        if "scheduler" in values and not isinstance(values["scheduler"], (str, type(None))):
+            _base.chosen_scheduler = values.pop("scheduler")
+        elif "scheduler" in values:
+            _base.chosen_scheduler = None
         self._before = {key: _selion.get_setting(key) for key in values}
         _selion.set_settings(values)
 
@@ -70,6 +75,7 @@ class set:
         return self
 
     def __exit__(self, *exc):
+        _base.chosen_scheduler = self._scheduler
         _selion.set_settings(self._before)
 
 

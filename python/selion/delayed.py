@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import operator
+from functools import partial
 
 from selion._base import compute, persist
+from selion._dask_protocol import make_collection
 from selion._selion import Delayed, DelayedLeaf, delayed_container
 from selion._visualize import visualize
 
 __all__ = ["Delayed", "DelayedLeaf", "delayed"]
 
 
-def delayed(obj, name: str | None = None, pure: bool | None = None, nout: int | None = None, traverse: bool = True):
+class _Later:
+    def __repr__(self) -> str:
+        return "<given later>"
+
+
+_LATER = _Later()
+
+
+def delayed(
+    obj=_LATER,
+    name: str | None = None,
+    pure: bool | None = None,
+    nout: int | None = None,
+    traverse: bool = True,
+):
     """Wrap a function, so that calling it makes a value to come instead of running it; or any object, as such a value.
 
     Arguments of the calls may be delayed values, arrays and other collections, also within lists, tuples, sets, dicts
@@ -21,7 +37,7 @@ def delayed(obj, name: str | None = None, pure: bool | None = None, nout: int | 
     Parameters
     ----------
     obj : object
-        A function, or anything else.
+        A function, or anything else. Without it, what comes back is a decorator.
     name : str, optional
         The key of the value; one that nothing else has by default.
     pure : bool, optional
@@ -50,10 +66,15 @@ def delayed(obj, name: str | None = None, pure: bool | None = None, nout: int | 
     >>> total = sum([inc(i) for i in range(4)])
     >>> total.compute()
     10
-    >>> low, high = selion.delayed(divmod, nout=2)(17, 5)
+    >>> @selion.delayed(nout=2)
+    ... def split(x):
+    ...     return divmod(x, 5)
+    >>> low, high = split(17)
     >>> (low * 10 + high).compute()
     32
     """
+    if obj is _LATER:
+        return partial(delayed, name=name, pure=pure, nout=nout, traverse=traverse)
     if isinstance(obj, Delayed):
         return obj
     if not (nout is None or (type(nout) is int and nout >= 0)):
@@ -108,6 +129,7 @@ def _name_methods() -> None:
     Delayed.compute = _compute
     Delayed.persist = _persist
     Delayed.visualize = _visualize
+    make_collection(Delayed)
     Delayed._finish = staticmethod(lambda values: values[0])
     Delayed._persisted = staticmethod(lambda natives: natives[0])
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import cloudpickle
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,9 @@ import selion.array as da
 import selion.bag as db
 from selion import delayed
 from selion.bag import grouping
+
+# The module of these tests is not known in other processes.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 def dask_bag():
@@ -77,9 +81,12 @@ ENDS = {
 }
 
 
-@given(NUMBERS, PARTS, st.lists(st.sampled_from(sorted(STEPS)), max_size=5), st.sampled_from(sorted(ENDS)))
-@settings(max_examples=300)
-def test_any_chain(numbers, n, steps, end):
+SCHEDULERS = st.sampled_from(["threads", "synchronous", "processes"])
+
+
+@given(NUMBERS, PARTS, st.lists(st.sampled_from(sorted(STEPS)), max_size=5), st.sampled_from(sorted(ENDS)), SCHEDULERS)
+@settings(max_examples=300, deadline=None)
+def test_any_chain(numbers, n, steps, end, scheduler):
     bag, want = db.from_sequence(numbers, npartitions=n), numbers
     kept = []
     for name in steps:
@@ -88,7 +95,7 @@ def test_any_chain(numbers, n, steps, end):
         bag, want = lazy(bag), plain(want)
     lazy, plain = ENDS[end]
     assert lazy(bag).compute() == plain(want)
-    results = selion.compute(lazy(bag), *[bag for bag, _ in kept])
+    results = selion.compute(lazy(bag), *[bag for bag, _ in kept], scheduler=scheduler)
     assert list(results) == [plain(want), *[want for _, want in kept]]
 
 
@@ -100,14 +107,14 @@ def test_statistics(numbers, n):
     assert got == pytest.approx(want)
 
 
-@given(NUMBERS, PARTS, st.sampled_from(["disk", "tasks"]), st.sampled_from([None, 2, 3]))
-@settings(max_examples=60)
-def test_groupby(numbers, n, shuffle, max_branch):
+@given(NUMBERS, PARTS, st.sampled_from(["disk", "tasks"]), st.sampled_from([None, 2, 3]), SCHEDULERS)
+@settings(max_examples=60, deadline=None)
+def test_groupby(numbers, n, shuffle, max_branch, scheduler):
     grouped = db.from_sequence(numbers, npartitions=n).groupby(lambda x: x % 7, shuffle=shuffle, max_branch=max_branch)
     want = {}
     for x in numbers:
         want.setdefault(x % 7, []).append(x)
-    pairs = grouped.compute()
+    pairs = grouped.compute(scheduler=scheduler)
     assert len(pairs) == len(want)
     assert {key: sorted(items) for key, items in pairs} == {key: sorted(items) for key, items in want.items()}
 
@@ -209,6 +216,8 @@ def test_as_dask(name):
     got, want = both(AS_DASK[name])
     assert got == want
     assert type(got) is type(want)
+    got = AS_DASK[name](db).compute(scheduler="processes")
+    assert got == want
 
 
 @pytest.mark.parametrize("name", ["from_sequence", "range", "reduction bag", "join", "product", "fewer", "more"])

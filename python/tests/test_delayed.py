@@ -2,6 +2,7 @@
 
 import _thread
 import operator
+import os
 import subprocess
 import sys
 import threading
@@ -153,6 +154,18 @@ def test_attributes_items_methods_and_operators():
         len(x)
 
 
+def test_decorators_with_arguments():
+    @delayed(pure=True, nout=2)
+    def parts(x):
+        return divmod(x, 5)
+
+    assert parts(17).key == parts(17).key
+    assert [part.compute() for part in parts(17)] == [3, 2]
+    inner = delayed(inc)(1)
+    assert delayed(traverse=False)([inner]).compute()[0] is inner
+    assert (2 - delayed(5)).compute(scheduler="processes") == -3
+
+
 def test_nout():
     low, high = delayed(divmod, nout=2)(17, 5)
     assert selion.compute(low, high) == (3, 2)
@@ -204,6 +217,76 @@ def test_from_delayed_checks_what_comes():
     assert unknown.compute_chunk_sizes().shape == (3,)
 
 
+def touch(path, *after):
+    open(path, "x").close()
+    return path
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("persisted", [False, True])
+def test_the_first_error_cancels_the_rest(scheduler, persisted, tmp_path):
+    def fails(x):
+        raise LookupError(f"no {x}")
+
+    failing = delayed(fails)(3, dask_key_name="failing")
+    after = delayed(touch)(str(tmp_path / "after"), failing)
+    slow = [delayed(lambda k: time.sleep(0.02) or touch(k))(str(tmp_path / str(k))) for k in range(500)]
+    lazy = selion.persist(after, *slow, scheduler=scheduler) if persisted else [after, *slow]
+    for _ in range(2 if persisted else 1):
+        with pytest.raises(LookupError, match="no 3") as caught:
+            selion.compute(*lazy, scheduler=scheduler)
+        assert caught.value.__notes__[-1] == "in task failing"
+    assert not (tmp_path / "after").exists()
+    assert len(list(tmp_path.iterdir())) < 400
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_retries_on_every_scheduler(scheduler, tmp_path):
+    def flaky(folder):
+        tries = len(os.listdir(folder))
+        touch(f"{folder}/{tries}")
+        if tries < 2:
+            raise OSError("not yet")
+        return tries
+
+    with selion.annotate(retries=1):
+        too_few = delayed(flaky)(str(tmp_path))
+    with pytest.raises(OSError, match="not yet"):
+        too_few.compute(scheduler=scheduler)
+    assert len(os.listdir(tmp_path)) == 2
+    assert delayed(flaky)(str(tmp_path)).compute(scheduler=scheduler) == 2
+
+
+WORK = {
+    "asleep": "[delayed(time.sleep)(20) for _ in range(5)]",
+    "many": "[delayed(time.sleep)(0.05) for _ in range(1000)]",
+    "native": "(da.random.default_rng(0).normal(size=(200_000, 200_000), chunks=500) ** 2).mean()",
+    "blocks": "da.ones(1000, chunks=1).map_blocks(lambda block: time.sleep(0.05) or block, dtype=float)",
+    "persisted": "selion.persist(delayed(time.sleep)(20))",
+}
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("work", WORK)
+def test_an_interrupt_is_prompt(scheduler, work):
+    program = f"""if True:
+        import os, signal, threading, time, selion, selion.array as da
+        from selion import delayed
+        work = {WORK[work]}
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        start = time.monotonic()
+        try:
+            selion.compute(work, scheduler="{scheduler}")
+        except KeyboardInterrupt:
+            print(time.monotonic() - start, selion.compute(da.ones(5, chunks=2).sum())[0], flush=True)
+            os._exit(0)
+    """
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    seconds, still_works = map(float, run.stdout.split())
+    assert seconds < 5
+    assert still_works == 5
+
+
 @pytest.mark.parametrize("scheduler", ["threads", "synchronous"])
 def test_the_users_exception_comes_with_its_traceback_and_the_tasks_name(scheduler):
     def fails(x):
@@ -236,6 +319,19 @@ def test_retries():
         enough = delayed(flaky)()
     assert enough.compute() == 3
     assert selion.get_annotations() == {}
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_what_is_no_exception_is_not_tried_again(scheduler, tmp_path):
+    def leaves(folder):
+        touch(f"{folder}/{len(os.listdir(folder))}")
+        raise KeyboardInterrupt
+
+    with selion.annotate(retries=2):
+        leaving = [delayed(leaves)(str(tmp_path))] + [delayed(inc)(k) for k in range(5)]
+    with pytest.raises(KeyboardInterrupt):
+        selion.compute(leaving, scheduler=scheduler)
+    assert len(os.listdir(tmp_path)) == 1
 
 
 def test_priorities():

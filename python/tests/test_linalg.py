@@ -374,3 +374,16 @@ def test_numpy_functions_are_lazy():
         warnings.simplefilter("error")
         q, r = np.linalg.qr(tall)
     close((q @ r).compute(), a, 10)
+
+
+@pytest.mark.parametrize("shape", [(20,), (20, 7)])
+@pytest.mark.parametrize("rank", [3, 2])
+def test_numpys_lstsq_of_lazy_right_hand_sides(shape, rank):
+    rng = np.random.default_rng(3)
+    a, b = rng.random((20, 3)), rng.random(shape)
+    if rank == 2:
+        a[:, 2] = a[:, 0]
+    lazy = da.from_array(b, chunks=(6, 3)[: b.ndim])
+    for got, wanted in zip(np.linalg.lstsq(a, lazy, rcond=1e-10), np.linalg.lstsq(a, b, rcond=1e-10), strict=True):
+        np.testing.assert_allclose(np.asarray(got), wanted, atol=1e-12)
+        assert np.shape(got) == np.shape(wanted)

@@ -115,6 +115,60 @@ def test_arrays_and_functions_mix():
     assert os.getpid() not in pids
 
 
+def in_another_process(block):
+    assert os.getppid() == PARENT
+    return block
+
+
+PARENT = os.getpid()
+
+
+def test_block_functions_are_called_in_other_processes():
+    x = da.arange(12, chunks=5).reshape(3, 4)
+    numbers = np.arange(12).reshape(3, 4)
+
+    def place(block, block_id=None, block_info=None):
+        assert block_info[0]["shape"] == (3, 4)
+        return in_another_process(block) + 100 * block_id[0]
+
+    def summed(block, axis, keepdims):
+        return in_another_process(block).sum(axis=axis, keepdims=keepdims)
+
+    def ends(rows):
+        return in_another_process(rows).min(-1), rows.max(-1)
+
+    y = x.rechunk((2, 4))
+    low, high = da.apply_gufunc(ends, "(i)->(),()", y, output_dtypes=(int, int))
+    cases = [
+        (y.map_blocks(place, dtype=int), numbers + np.array([[0], [0], [100]])),
+        (da.map_blocks(lambda a, b, c: in_another_process(a) * b + c, x, 2, x, dtype=int), numbers * 3),
+        (da.blockwise(lambda a, b: in_another_process(a) @ b, "ik", x, "ij", x.T, "jk", dtype=int, concatenate=True),
+         numbers @ numbers.T),
+        (da.blockwise(lambda a, k: in_another_process(a) * k, "ij", y, "ij", 3, None, dtype=int), numbers * 3),
+        (da.map_overlap(in_another_process, y, depth=1, boundary="none", dtype=int), numbers),
+        (da.apply_along_axis(lambda row: in_another_process(row)[::-1], 1, x, dtype=int, shape=(4,)), numbers[:, ::-1]),
+        (da.reduction(x, summed, summed, axis=0, dtype=int), numbers.sum(0)),
+        (low, numbers.min(1)),
+        (high, numbers.max(1)),
+    ]  # fmt: skip
+    for lazy, expected in cases:
+        assert np.array_equal(compute(lazy)[0], expected)
+    # NumPy's own functions stay here.
+    assert np.allclose(compute(np.sin(x).std(), da.median(x, axis=0)[0]), (np.sin(numbers).std(), 4))
+
+
+def test_errors_of_block_functions_in_other_processes():
+    def fails(block):
+        raise LookupError("no such block")
+
+    with pytest.raises(LookupError, match="no such block") as caught:
+        compute(da.ones(4, chunks=2).map_blocks(fails, dtype=float))
+    assert any("in task ('fails-" in note for note in caught.value.__notes__)
+    with pytest.raises(selion.ProcessPoolError, match="exit code 7") as caught:
+        compute(da.ones(4, chunks=2).map_blocks(lambda block: os._exit(7), dtype=float, name="dies"))
+    assert any("in task ('dies-" in note for note in caught.value.__notes__)
+
+
 def test_functions_of_all_kinds():
     class Local:
         def __init__(self, n):

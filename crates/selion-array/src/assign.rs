@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use selion_core::{Buffer, Chunk, Dims, TaskError, Value, assign, contiguous_strides};
+use selion_core::{Buffer, Chunk, Dims, TaskContext, TaskError, Value, assign, contiguous_strides};
 use selion_kernels::program::Op;
 use smallvec::{SmallVec, smallvec};
 
@@ -92,7 +92,12 @@ impl BlockOp for AssignOp {
         }
     }
 
-    fn run(&self, coordinates: &[usize], inputs: &[Value]) -> std::result::Result<Value, TaskError> {
+    fn run(
+        &self,
+        coordinates: &[usize],
+        inputs: &[Value],
+        _: &TaskContext<'_>,
+    ) -> std::result::Result<Value, TaskError> {
         let (block, value, hits) = match (inputs, self.hits(coordinates)) {
             ([block], None) => return Ok(block.clone()),
             ([Value::Chunk(block), Value::Chunk(value)], Some((hits, _))) => (block, value, hits),

@@ -3,7 +3,7 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use selion_core::{Chunk, DType, TaskError, Value};
+use selion_core::{Chunk, DType, TaskContext, TaskError, Value};
 
 use crate::chunks::{AxisChunks, Chunks};
 use crate::expr::{Array, BlockOp, Expr, hash_of};
@@ -62,7 +62,7 @@ impl BlockOp for BlockFn {
         (self.needs)(coordinates, needs);
     }
 
-    fn run(&self, coordinates: &[usize], inputs: &[Value]) -> Made {
+    fn run(&self, coordinates: &[usize], inputs: &[Value], _: &TaskContext<'_>) -> Made {
         (self.run)(coordinates, inputs)
     }
 

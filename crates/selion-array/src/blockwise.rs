@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use selion_core::{Buffer, Chunk, DType, Dims, Region, TaskError, Value, assign, contiguous_strides};
+use selion_core::{
+    Buffer, Chunk, DType, Dims, Enclosure, Region, TaskContext, TaskError, Value, assign, contiguous_strides,
+};
 use smallvec::SmallVec;
 
 use crate::block_fn::{Made, part};
@@ -27,10 +29,20 @@ pub trait BlockFunction: Send + Sync {
     ///
     /// # Errors
     /// Whatever the function raised.
-    fn call(&self, info: &BlockInfo, inputs: &[Value]) -> std::result::Result<Value, TaskError>;
+    fn call(
+        &self,
+        info: &BlockInfo,
+        inputs: &[Value],
+        context: &TaskContext<'_>,
+    ) -> std::result::Result<Value, TaskError>;
 
     /// What `explain()` says of it, such as that it runs in Python.
     fn note(&self) -> Option<String> {
+        None
+    }
+
+    /// Where it is best called, as [`Body::enclosure`](selion_core::Body::enclosure).
+    fn enclosure(&self) -> Option<&'static dyn Enclosure> {
         None
     }
 }
@@ -86,13 +98,13 @@ pub struct BlockwiseOptions {
 /// ```
 /// use std::sync::Arc;
 /// use selion_array::{Array, BlockFunction, BlockInfo, BlockwiseOptions, blockwise_with};
-/// use selion_core::{DType, TaskError, Value};
+/// use selion_core::{DType, TaskContext, TaskError, Value};
 ///
 /// struct Transpose;
 /// impl BlockFunction for Transpose {
 ///     fn name(&self) -> &str { "transpose" }
 ///     fn identity(&self) -> u64 { 0 }
-///     fn call(&self, _: &BlockInfo, inputs: &[Value]) -> Result<Value, TaskError> {
+///     fn call(&self, _: &BlockInfo, inputs: &[Value], _: &TaskContext<'_>) -> Result<Value, TaskError> {
 ///         let block = inputs[0].as_chunk().ok_or("a block was expected")?;
 ///         Ok(block.transpose(&[1, 0]).into())
 ///     }
@@ -245,13 +257,13 @@ fn in_common_blocks(inputs: &[(Array, Vec<usize>)], labelled: &[(usize, AxisChun
 /// ```
 /// use std::sync::Arc;
 /// use selion_array::{Array, BlockFunction, BlockInfo, BlockwiseOptions, Chunks, blockwise_parts};
-/// use selion_core::{DType, TaskError, Value};
+/// use selion_core::{DType, TaskContext, TaskError, Value};
 ///
 /// struct Halves;
 /// impl BlockFunction for Halves {
 ///     fn name(&self) -> &str { "halves" }
 ///     fn identity(&self) -> u64 { 0 }
-///     fn call(&self, _: &BlockInfo, inputs: &[Value]) -> Result<Value, TaskError> {
+///     fn call(&self, _: &BlockInfo, inputs: &[Value], _: &TaskContext<'_>) -> Result<Value, TaskError> {
 ///         let block = inputs[0].as_chunk().ok_or("a block was expected")?;
 ///         let half = block.shape()[0] / 2;
 ///         let part = |start| Value::Chunk(block.slice(0, start, 1, half));
@@ -495,7 +507,7 @@ impl BlockOp for BlockwiseOp {
         }
     }
 
-    fn run(&self, coordinates: &[usize], inputs: &[Value]) -> Made {
+    fn run(&self, coordinates: &[usize], inputs: &[Value], context: &TaskContext<'_>) -> Made {
         let mut rest = inputs;
         let mut values = Vec::with_capacity(self.inputs.len());
         for input in &self.inputs {
@@ -511,7 +523,7 @@ impl BlockOp for BlockwiseOp {
             shape: self.out.shape().to_vec(),
             inputs: self.inputs.iter().map(|input| input.place(coordinates)).collect(),
         };
-        let value = self.function.call(&info, &values)?;
+        let value = self.function.call(&info, &values, context)?;
         match &value {
             Value::Chunk(chunk) if chunk.dtype() != self.dtype => Err(format!(
                 "{} gave a block of dtype {} where {} was expected",
@@ -526,6 +538,12 @@ impl BlockOp for BlockwiseOp {
 
     fn note(&self) -> Option<String> {
         self.function.note()
+    }
+
+    /// Blocks are put together outside, where others can work meanwhile.
+    fn enclosure(&self) -> Option<&'static dyn Enclosure> {
+        let joins = self.concatenate && self.inputs.iter().any(|input| input.count() > 1);
+        if joins { None } else { self.function.enclosure() }
     }
 
     fn scratch_bytes(&self, _: &[usize]) -> u64 {
@@ -568,13 +586,13 @@ pub enum BlockLens {
 /// ```
 /// use std::sync::Arc;
 /// use selion_array::{Array, BlockFunction, BlockInfo, MapBlocks, map_blocks};
-/// use selion_core::{DType, TaskError, Value};
+/// use selion_core::{DType, TaskContext, TaskError, Value};
 ///
 /// struct Same;
 /// impl BlockFunction for Same {
 ///     fn name(&self) -> &str { "same" }
 ///     fn identity(&self) -> u64 { 0 }
-///     fn call(&self, _: &BlockInfo, inputs: &[Value]) -> Result<Value, TaskError> {
+///     fn call(&self, _: &BlockInfo, inputs: &[Value], _: &TaskContext<'_>) -> Result<Value, TaskError> {
 ///         Ok(inputs[0].clone())
 ///     }
 /// }

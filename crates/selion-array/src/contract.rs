@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use selion_core::{Buffer, Chunk, DType, Dims, Steps, TaskError, Value, promote};
+use selion_core::{Buffer, Chunk, DType, Dims, Steps, TaskContext, TaskError, Value, promote};
 use selion_kernels::blocks::linear::matmul_accumulate;
 use selion_kernels::program::{Op, OpError};
 use smallvec::{SmallVec, smallvec};
@@ -157,7 +157,12 @@ impl BlockOp for ContractOp {
         });
     }
 
-    fn run(&self, coordinates: &[usize], inputs: &[Value]) -> std::result::Result<Value, TaskError> {
+    fn run(
+        &self,
+        coordinates: &[usize],
+        inputs: &[Value],
+        _: &TaskContext<'_>,
+    ) -> std::result::Result<Value, TaskError> {
         let (free_a, summed_a) = self.a.free_and_summed();
         let (free_b, summed_b) = self.b.free_and_summed();
         let mut shape = self.out.block_shape(coordinates);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use selion_core::{DType, Dims, Scalar, Steps, TaskError, Value};
+use selion_core::{DType, Dims, Scalar, Steps, TaskContext, TaskError, Value};
 use selion_kernels::program::{Affine, Op};
 use smallvec::smallvec;
 
@@ -52,7 +52,12 @@ impl BlockOp for DiagonalOp {
         needs.push((0, self.input.index(&self.block(coordinates))));
     }
 
-    fn run(&self, coordinates: &[usize], inputs: &[Value]) -> std::result::Result<Value, TaskError> {
+    fn run(
+        &self,
+        coordinates: &[usize],
+        inputs: &[Value],
+        _: &TaskContext<'_>,
+    ) -> std::result::Result<Value, TaskError> {
         let [Value::Chunk(chunk)] = inputs else { return Err("diagonal needs one block".into()) };
         let at = coordinates.last().copied().unwrap_or(0);
         let block = self.block(coordinates);

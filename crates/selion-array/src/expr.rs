@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use selion_core::{Chunk, ChunkSource, DType, Dims, Promise, Scalar, TaskError, Value};
+use selion_core::{Chunk, ChunkSource, DType, Dims, Enclosure, Promise, Scalar, TaskContext, TaskError, Value};
 use selion_kernels::program::{Affine, Op};
 use selion_kernels::random::{Distribution, Key};
 use smallvec::SmallVec;
@@ -107,10 +107,15 @@ pub trait BlockOp: Send + Sync {
     ///
     /// # Errors
     /// Whatever the function raised, or that it gave something of the wrong shape or dtype.
-    fn run(&self, coordinates: &[usize], inputs: &[Value]) -> Result<Value, TaskError>;
+    fn run(&self, coordinates: &[usize], inputs: &[Value], context: &TaskContext<'_>) -> Result<Value, TaskError>;
 
     /// What `explain()` says beside the name: for functions that run in Python, which.
     fn note(&self) -> Option<String> {
+        None
+    }
+
+    /// Where making a block is best done, as [`Body::enclosure`](selion_core::Body::enclosure).
+    fn enclosure(&self) -> Option<&'static dyn Enclosure> {
         None
     }
 

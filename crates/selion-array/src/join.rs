@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use selion_core::{TaskError, Value, promote};
+use selion_core::{TaskContext, TaskError, Value, promote};
 
 use crate::chunks::{AxisChunks, Chunks, UNKNOWN, common_division};
 use crate::error::{ArrayError, Result};
@@ -38,7 +38,7 @@ impl BlockOp for ConcatOp {
         needs.push((input, self.inputs[input].index(&own)));
     }
 
-    fn run(&self, _: &[usize], inputs: &[Value]) -> std::result::Result<Value, TaskError> {
+    fn run(&self, _: &[usize], inputs: &[Value], _: &TaskContext<'_>) -> std::result::Result<Value, TaskError> {
         inputs.first().cloned().ok_or_else(|| "concatenate needs one block".into())
     }
 }

@@ -1,14 +1,15 @@
 //! Groups of blocks that a function from outside makes one block of: the steps of a reduction by such functions.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use selion_core::{DType, Region, Value};
+use selion_core::{DType, Enclosure, Region, TaskContext, Value};
 
-use crate::block_fn::BlockFn;
+use crate::block_fn::Made;
 use crate::blockwise::{BlockFunction, BlockInfo};
 use crate::chunks::{AxisChunks, Chunks};
 use crate::error::{ArrayError, Result};
-use crate::expr::Array;
+use crate::expr::{Array, BlockOp, Expr, hash_of};
 
 /// How [`Array::merge_blocks`] goes about it.
 #[derive(Clone, Debug)]
@@ -35,7 +36,6 @@ impl Array {
         }
         let merges = |axis: usize| options.axes.iter().any(|(merged, _)| *merged == axis);
         let mut axes = Vec::with_capacity(self.ndim());
-        // The axis of `self` that each axis of the result is.
         let mut kept = Vec::with_capacity(self.ndim());
         for (axis, own) in from.axes().iter().enumerate() {
             let count = own.count().div_ceil(groups[axis]);
@@ -51,50 +51,77 @@ impl Array {
             kept.push(axis);
         }
         let to = Chunks::new(axes);
-        // The blocks of one group along each axis.
-        let ranges = {
-            let (from, groups) = (from.clone(), groups.clone());
-            move |at: &[usize]| -> Vec<std::ops::Range<usize>> {
-                let mut first = vec![0; from.ndim()];
-                for (axis, at) in kept.iter().zip(at) {
-                    first[*axis] = *at;
-                }
-                let range = |(axis, k): (usize, &usize)| {
-                    k * groups[axis]..((k + 1) * groups[axis]).min(from.axes()[axis].count())
-                };
-                first.iter().enumerate().map(range).collect()
-            }
-        };
         let levels: Vec<usize> = options.axes.iter().map(|(axis, _)| *axis).collect();
-        let needs = {
-            let (from, ranges) = (from, ranges.clone());
-            move |at: &[usize], needs: &mut Vec<(usize, usize)>| {
-                let mut blocks: Vec<Vec<usize>> = vec![vec![]];
-                for range in ranges(at) {
-                    let longer = |block: &Vec<usize>| {
-                        let block = block.clone();
-                        range.clone().map(move |k| block.iter().copied().chain([k]).collect())
-                    };
-                    blocks = blocks.iter().flat_map(longer).collect();
-                }
-                needs.extend(blocks.iter().map(|block| (0, from.index(block))));
-            }
+        let identity = hash_of((function.identity(), &groups, options.keep, options.len));
+        let op = MergeOp { function, identity, from, to: to.clone(), groups, kept, levels };
+        Ok(Array::make(Expr::Blocked { op: Arc::new(op), inputs: vec![self.clone()] }, dtype, to))
+    }
+}
+
+struct MergeOp {
+    function: Arc<dyn BlockFunction>,
+    identity: u64,
+    from: Chunks,
+    to: Chunks,
+    /// How many blocks along each axis become one.
+    groups: Vec<usize>,
+    /// The axis of the input that each axis of the result is.
+    kept: Vec<usize>,
+    /// The axes that each get a level of the nested lists.
+    levels: Vec<usize>,
+}
+
+impl MergeOp {
+    /// The blocks of one group along each axis.
+    fn ranges(&self, at: &[usize]) -> Vec<Range<usize>> {
+        let mut first = vec![0; self.from.ndim()];
+        for (axis, at) in self.kept.iter().zip(at) {
+            first[*axis] = *at;
+        }
+        let range = |(axis, k): (usize, &usize)| {
+            let (group, count) = (self.groups[axis], self.from.axes()[axis].count());
+            k * group..((k + 1) * group).min(count)
         };
-        let identity = (function.identity(), groups, options.keep, options.len);
-        let result = to.clone();
-        let merge = BlockFn::new("merge", identity, needs, move |at, inputs| {
-            let ranges = ranges(at);
-            let counts: Vec<usize> = levels.iter().map(|axis| ranges[*axis].len()).collect();
-            let info = BlockInfo {
-                block: at.to_vec(),
-                numblocks: result.numblocks().to_vec(),
-                region: if result.ndim() == 0 { Region::default() } else { result.region(at) },
-                shape: result.shape().to_vec(),
-                inputs: vec![],
+        first.iter().enumerate().map(range).collect()
+    }
+}
+
+impl BlockOp for MergeOp {
+    fn name(&self) -> &str {
+        "merge"
+    }
+
+    fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    fn needs(&self, at: &[usize], needs: &mut Vec<(usize, usize)>) {
+        let mut blocks: Vec<Vec<usize>> = vec![vec![]];
+        for range in self.ranges(at) {
+            let longer = |block: &Vec<usize>| {
+                let block = block.clone();
+                range.clone().map(move |k| block.iter().copied().chain([k]).collect())
             };
-            function.call(&info, &[nested(inputs, &counts)])
-        });
-        Ok(merge.array(vec![self.clone()], dtype, to))
+            blocks = blocks.iter().flat_map(longer).collect();
+        }
+        needs.extend(blocks.iter().map(|block| (0, self.from.index(block))));
+    }
+
+    fn run(&self, at: &[usize], inputs: &[Value], context: &TaskContext<'_>) -> Made {
+        let ranges = self.ranges(at);
+        let counts: Vec<usize> = self.levels.iter().map(|axis| ranges[*axis].len()).collect();
+        let info = BlockInfo {
+            block: at.to_vec(),
+            numblocks: self.to.numblocks().to_vec(),
+            region: if self.to.ndim() == 0 { Region::default() } else { self.to.region(at) },
+            shape: self.to.shape().to_vec(),
+            inputs: vec![],
+        };
+        self.function.call(&info, &[nested(inputs, &counts)], context)
+    }
+
+    fn enclosure(&self) -> Option<&'static dyn Enclosure> {
+        self.function.enclosure()
     }
 }
 
@@ -113,7 +140,7 @@ fn nested(values: &[Value], counts: &[usize]) -> Value {
 mod tests {
     use super::*;
     use crate::evaluate_for_tests::evaluate;
-    use selion_core::{Chunk, TaskError};
+    use selion_core::Chunk;
 
     /// Counts the blocks that it gets.
     struct Count;
@@ -127,7 +154,7 @@ mod tests {
             0
         }
 
-        fn call(&self, info: &BlockInfo, inputs: &[Value]) -> std::result::Result<Value, TaskError> {
+        fn call(&self, info: &BlockInfo, inputs: &[Value], _: &TaskContext<'_>) -> Made {
             fn count(value: &Value) -> i64 {
                 match value {
                     Value::Tuple(parts) => parts.iter().map(count).sum(),

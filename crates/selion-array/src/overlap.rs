@@ -405,13 +405,13 @@ impl Array {
 /// ```
 /// use std::sync::Arc;
 /// use selion_array::{Array, BlockFunction, BlockInfo, Boundary, MapBlocks, MapOverlap, Overlap, map_overlap};
-/// use selion_core::{DType, TaskError, Value};
+/// use selion_core::{DType, TaskContext, TaskError, Value};
 ///
 /// struct Same;
 /// impl BlockFunction for Same {
 ///     fn name(&self) -> &str { "same" }
 ///     fn identity(&self) -> u64 { 0 }
-///     fn call(&self, _: &BlockInfo, inputs: &[Value]) -> Result<Value, TaskError> { Ok(inputs[0].clone()) }
+///     fn call(&self, _: &BlockInfo, inputs: &[Value], _: &TaskContext<'_>) -> Result<Value, TaskError> { Ok(inputs[0].clone()) }
 /// }
 ///
 /// let x = Array::ones(&[6, 4], DType::F64, None)?;

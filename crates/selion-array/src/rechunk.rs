@@ -1,6 +1,6 @@
 //! Other blocks for the same elements.
 
-use selion_core::{Buffer, Chunk, TaskError, Value, assign, contiguous_strides};
+use selion_core::{Buffer, Chunk, TaskContext, TaskError, Value, assign, contiguous_strides};
 
 use crate::chunks::{ChunkSpec, Chunks, UNKNOWN, normalize_chunks};
 use crate::error::{ArrayError, Result};
@@ -193,7 +193,12 @@ impl BlockOp for RechunkOp {
         each_block(&overlapped(&self.to, coordinates, &self.from), |at| needs.push((0, self.from.index(at))));
     }
 
-    fn run(&self, coordinates: &[usize], inputs: &[Value]) -> std::result::Result<Value, TaskError> {
+    fn run(
+        &self,
+        coordinates: &[usize],
+        inputs: &[Value],
+        _: &TaskContext<'_>,
+    ) -> std::result::Result<Value, TaskError> {
         let mut pieces: Vec<Chunk> = Vec::with_capacity(inputs.len());
         let mut blocks = inputs.iter().filter_map(Value::as_chunk);
         each_block(&overlapped(&self.to, coordinates, &self.from), |old| {

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use selion_core::{Dims, TaskError, Value};
+use selion_core::{Dims, TaskContext, TaskError, Value};
 
 use crate::chunks::{AxisChunks, Chunks, UNKNOWN, shape_text};
 use crate::error::{ArrayError, Result};
@@ -33,7 +33,12 @@ impl BlockOp for ReshapeOp {
         needs.push((0, self.to.index(coordinates)));
     }
 
-    fn run(&self, coordinates: &[usize], inputs: &[Value]) -> std::result::Result<Value, TaskError> {
+    fn run(
+        &self,
+        coordinates: &[usize],
+        inputs: &[Value],
+        _: &TaskContext<'_>,
+    ) -> std::result::Result<Value, TaskError> {
         let [Value::Chunk(chunk)] = inputs else { return Err("reshape needs one block".into()) };
         let mut shape = self.to.block_shape(coordinates);
         if shape.contains(&UNKNOWN) {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use selion_core::{B8, Buffer, Chunk, DType, Dims, Element, TaskError, Value, c128};
+use selion_core::{B8, Buffer, Chunk, DType, Dims, Element, TaskContext, TaskError, Value, c128};
 
 use crate::chunks::{AxisChunks, Chunks, UNKNOWN};
 use crate::error::{ArrayError, Result};
@@ -165,7 +165,12 @@ impl BlockOp for GatherOp {
         }
     }
 
-    fn run(&self, coordinates: &[usize], inputs: &[Value]) -> std::result::Result<Value, TaskError> {
+    fn run(
+        &self,
+        coordinates: &[usize],
+        inputs: &[Value],
+        _: &TaskContext<'_>,
+    ) -> std::result::Result<Value, TaskError> {
         let (_, lists) = self.parts(coordinates);
         let (_, places) = self.plan(&lists);
         let (before, after) = self.kept.split_at(self.position);
@@ -214,7 +219,7 @@ impl BlockOp for CompressOp {
         needs.push((1, self.mask.index(&mask)));
     }
 
-    fn run(&self, _: &[usize], inputs: &[Value]) -> std::result::Result<Value, TaskError> {
+    fn run(&self, _: &[usize], inputs: &[Value], _: &TaskContext<'_>) -> std::result::Result<Value, TaskError> {
         let [Value::Chunk(block), Value::Chunk(mask)] = inputs else { return Err("compress needs two blocks".into()) };
         let end = self.axis + mask.ndim();
         if block.shape()[self.axis..end] != *mask.shape() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use selion_core::{Buffer, Chunk, TaskError, Value, assign, contiguous_strides};
+use selion_core::{Buffer, Chunk, TaskContext, TaskError, Value, assign, contiguous_strides};
 
 use crate::chunks::{AxisChunks, Chunks, UNKNOWN};
 use crate::expr::{Array, BlockOp, Expr, hash_of};
@@ -49,7 +49,7 @@ impl BlockOp for JoinBlocks {
         needs.extend((0..self.grid.count()).map(|block| (0, block)));
     }
 
-    fn run(&self, _: &[usize], inputs: &[Value]) -> Result<Value, TaskError> {
+    fn run(&self, _: &[usize], inputs: &[Value], _: &TaskContext<'_>) -> Result<Value, TaskError> {
         let blocks: Vec<Chunk> = inputs.iter().filter_map(Value::as_chunk).cloned().collect();
         if blocks.len() != self.grid.count() {
             return Err("a block is not an array".into());

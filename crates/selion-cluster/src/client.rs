@@ -160,6 +160,7 @@ struct State {
     next_request: u64,
     workers: HashMap<WorkerId, String>,
     connected: bool,
+    was_connected: bool,
     /// Why there will be no connection any more.
     ended: Option<String>,
 }
@@ -268,8 +269,14 @@ impl Client {
             groups: vec![Arc::clone(group)],
             rules: rules.into_iter().collect(),
             tasks: vec![task],
+            again: false,
         };
         self.submit(submit);
+    }
+
+    /// Whether this client uses the key of a task for another call.
+    pub fn contradicts(&self, task: &Task) -> bool {
+        lock(&self.shared.state).wishes.contradicts(task)
     }
 
     /// One handle more on a future that this client has; whether it has it.
@@ -312,6 +319,22 @@ impl Client {
     /// Says something to the scheduler.
     pub fn say(&self, message: FromClient) {
         lock(&self.shared.state).outgoing.push(message);
+        self.shared.outgoing.notify_one();
+    }
+
+    /// Failed tasks are to run again.
+    pub fn retry(&self, keys: Vec<Key>) {
+        let mut state = lock(&self.shared.state);
+        for key in &keys {
+            if let Some(entry) = state.entries.get_mut(key)
+                && entry.status == Status::Error
+            {
+                entry.status = Status::Pending;
+                entry.failure = None;
+            }
+        }
+        state.outgoing.push(FromClient::Retry(keys));
+        drop(state);
         self.shared.outgoing.notify_one();
     }
 
@@ -490,6 +513,7 @@ fn append(before: &mut Submit, after: Submit) {
         before.groups.extend(after.groups);
     }
     before.rules.extend(after.rules);
+    before.again |= after.again;
     before.blobs.extend(after.blobs);
     let place = before.tasks.last().map_or(0, |task| task.place + 1);
     before.tasks.extend(after.tasks.into_iter().map(|mut task| {
@@ -676,8 +700,10 @@ async fn hear(
 fn welcome(shared: &Shared) {
     let mut state = lock(&shared.state);
     state.connected = true;
+    let first = !std::mem::replace(&mut state.was_connected, true);
     state.outgoing.retain(|message| !matches!(message, FromClient::Submit(_) | FromClient::Release(_)));
-    let again = state.wishes.again();
+    let mut again = state.wishes.again();
+    again.again = !first;
     if !again.tasks.is_empty() {
         state.outgoing.insert(0, FromClient::Submit(again));
     }

@@ -139,7 +139,7 @@ impl Server {
                 key: selion_dashboard::key(&hub.security.token),
             };
             let pages = TcpListener::from_std(pages)?;
-            tokio::task::spawn_local(selion_dashboard::serve(pages, Rc::new(Show::new(hub.clone())), access));
+            tokio::task::spawn_local(selion_dashboard::serve(pages, Rc::new(Show(hub.clone())), access));
         }
         loop {
             tokio::select! {
@@ -187,7 +187,7 @@ impl Hub {
 
     async fn watch(self: Rc<Self>) {
         loop {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
             {
                 let mut state = self.state.borrow_mut();
                 state.tick();

@@ -450,7 +450,7 @@ impl Shell {
                 Err(_) => {}
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
+            pause = (pause * 2).min(Duration::from_millis(250));
         }
     }
 
@@ -466,7 +466,8 @@ impl Shell {
         let mut reading = BufReader::with_capacity(256 << 10, reading);
         let writer = Writer::default();
         let info = {
-            let desk = lock(&self.inner.desk);
+            let mut desk = lock(&self.inner.desk);
+            desk.take_outbox(); // what happened without a scheduler is part of what is told now
             WorkerInfo {
                 name: config.name.clone(),
                 address: address.to_string(),

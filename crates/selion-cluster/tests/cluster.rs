@@ -147,8 +147,8 @@ fn call(function: &'static str, key: u128, constant: i64, inputs: &[u128]) -> Su
     Submit {
         blobs: vec![(blob, Bytes::from_static(function.as_bytes()))],
         groups: vec![function.into()],
-        rules: vec![],
         tasks: vec![task],
+        ..Submit::default()
     }
 }
 

@@ -74,7 +74,7 @@ impl Pool {
 
 enum Storage {
     Owned { lines: Vec<Line>, class: usize },
-    Foreign { data: *const u8, _owner: Box<dyn Any + Send + Sync> },
+    Foreign { data: *const u8, owner: Box<dyn Any + Send + Sync> },
 }
 
 /// A run of bytes, 64-byte aligned if selion made it.
@@ -127,7 +127,7 @@ impl Buffer {
     /// `data` must point to `len` bytes that are initialised, stay where they are, and may be read from any thread for
     /// as long as `owner` is not dropped. (A writer in Python is a data race of the user's own, as it is in NumPy.)
     pub unsafe fn foreign(data: *const u8, len: usize, owner: Box<dyn Any + Send + Sync>) -> Self {
-        Buffer { storage: Storage::Foreign { data, _owner: owner }, start: 0, len }
+        Buffer { storage: Storage::Foreign { data, owner }, start: 0, len }
     }
 
     /// Length in bytes.
@@ -165,6 +165,14 @@ impl Buffer {
     /// Whether selion made the memory, so that it may be written while nobody shares it.
     pub fn is_owned(&self) -> bool {
         matches!(self.storage, Storage::Owned { .. })
+    }
+
+    /// Who keeps foreign memory alive.
+    pub fn owner(&self) -> Option<&(dyn Any + Send + Sync)> {
+        match &self.storage {
+            Storage::Owned { .. } => None,
+            Storage::Foreign { owner, .. } => Some(&**owner),
+        }
     }
 
     /// The elements, all of them.

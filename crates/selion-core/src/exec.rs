@@ -70,12 +70,17 @@ pub trait Body: Send + Sync {
     fn enclosure(&self, _index: usize) -> Option<&'static dyn Enclosure> {
         None
     }
+
+    /// Whether block `index` is done within microseconds, so that it may be done in whatever surroundings a worker is in.
+    fn is_quick(&self, _index: usize) -> bool {
+        false
+    }
 }
 
 /// Surroundings that are dear to enter and serve many tasks, such as holding an interpreter's lock.
 ///
-/// A thread that has entered runs tasks which name the same enclosure one after the other, and leaves when there are no
-/// more of them or it has to wait for anything. Tasks may leave and enter again by themselves meanwhile.
+/// A thread that has entered runs tasks which name the same enclosure, and quick ones between them, one after the other,
+/// and leaves when there are no more of them or it has to wait for anything. Tasks may leave and enter again by themselves meanwhile.
 pub trait Enclosure: Send + Sync {
     /// Enters, does the work, and leaves.
     fn within(&self, work: &mut dyn FnMut());

@@ -227,6 +227,21 @@ impl Delayed {
         (self.work() as &dyn Any).downcast_ref()
     }
 
+    /// The array and the number of the block, if it is one.
+    pub fn of_block(&self) -> Option<(Array, usize)> {
+        let BlockOf(array, block) = self.as_call()?;
+        Some((array.clone(), *block as usize))
+    }
+
+    /// The value, if it is one that is there.
+    pub fn there(&self) -> Option<Value> {
+        let Kept(promise) = self.as_call()?;
+        match promise.get() {
+            Some(Ok(values)) => values.first().cloned(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn settings(&self) -> Option<&Settings> {
         self.0.settings.as_ref()
     }

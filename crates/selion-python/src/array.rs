@@ -19,7 +19,7 @@ use crate::errors::to_python;
 use crate::source::PyStorage;
 
 /// A lazy chunked array.
-#[pyclass(frozen, name = "Array", module = "selion._selion")]
+#[pyclass(frozen, dict, name = "Array", module = "selion._selion")]
 pub(crate) struct PyArray(pub(crate) Array);
 
 fn made(result: selion::array::Result<Array>) -> PyResult<PyArray> {

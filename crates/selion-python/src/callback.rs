@@ -10,12 +10,14 @@ use selion::array::{
     GufuncOutput, MapBlocks, MergeBlocks, UNKNOWN, apply_along_axis as along_axis, apply_gufunc as gufunc,
     blockwise_parts, blockwise_with, map_blocks as apply_map_blocks, parse_signature as parse,
 };
-use selion::core::{DType, Region, TaskError, Value};
+use selion::core::{DType, Enclosure, Region, TaskContext, TaskError, Value};
 
 use crate::array::PyArray;
 use crate::chunk::{from_numpy, to_numpy_readonly};
 use crate::convert::{self, numpy_dtype};
-use crate::errors::{raised, to_python};
+use crate::delayed::GIL;
+use crate::errors::{raised_by_user, to_python};
+use crate::processes::Processes;
 
 /// What a function gives.
 #[derive(Clone, Copy, PartialEq)]
@@ -36,19 +38,23 @@ pub(crate) struct PyBlockFunction {
     gives: Gives,
     /// Whether it is told which block it makes, before the arrays.
     wants_info: bool,
+    /// Whether it is called in other processes where these call functions: not if it is NumPy's or of this package, since
+    /// those give the GIL away while they work.
+    is_users: bool,
 }
 
 #[pymethods]
 impl PyBlockFunction {
     /// `dtype` is that of the result, or a list of those of the results, or `None` if they are objects.
     #[new]
-    #[pyo3(signature = (function, name, token, dtype, wants_info=false))]
+    #[pyo3(signature = (function, name, token, dtype, wants_info=false, is_users=false))]
     fn new(
         function: Py<PyAny>,
         name: String,
         token: u64,
         dtype: &Bound<'_, PyAny>,
         wants_info: bool,
+        is_users: bool,
     ) -> PyResult<Self> {
         let (gives, dtypes) = match dtype.cast::<PyList>() {
             Ok(list) => (Gives::Arrays, list.iter().map(|dtype| convert::dtype(&dtype)).collect::<PyResult<_>>()?),
@@ -56,7 +62,20 @@ impl PyBlockFunction {
             Err(_) if dtype.is_none() => (Gives::Object, vec![DType::F64]),
             Err(_) => (Gives::Array, vec![convert::dtype(dtype)?]),
         };
-        Ok(PyBlockFunction { function, name, token, dtypes, gives, wants_info })
+        Ok(PyBlockFunction { function, name, token, dtypes, gives, wants_info, is_users })
+    }
+
+    /// What makes the same again.
+    fn __reduce__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let (py, this) = (slf.py(), slf.get());
+        let dtypes = this.dtypes.iter().map(|dtype| numpy_dtype(py, *dtype)).collect::<PyResult<Vec<_>>>()?;
+        let dtype = match this.gives {
+            Gives::Object => py.None().into_bound(py),
+            Gives::Arrays => PyList::new(py, dtypes)?.into_any(),
+            Gives::Array => dtypes.into_iter().next().unwrap_or_else(|| py.None().into_bound(py)),
+        };
+        let args = (&this.function, &this.name, this.token, dtype, this.wants_info).into_pyobject(py)?;
+        (slf.get_type(), args).into_pyobject(py)
     }
 }
 
@@ -66,7 +85,13 @@ impl PyBlockFunction {
         self.dtypes.first().copied().ok_or_else(|| PyTypeError::new_err("a function without results"))
     }
 
-    fn call_in_python(&self, py: Python<'_>, info: &BlockInfo, inputs: &[Value]) -> PyResult<Value> {
+    fn call_in_python(
+        &self,
+        py: Python<'_>,
+        info: &BlockInfo,
+        inputs: &[Value],
+        context: &TaskContext<'_>,
+    ) -> PyResult<Value> {
         let mut args: Vec<Bound<'_, PyAny>> = Vec::with_capacity(inputs.len() + 1);
         if self.wants_info {
             args.push(place_of(py, info)?);
@@ -74,7 +99,11 @@ impl PyBlockFunction {
         for input in inputs {
             args.push(to_python_block(py, input)?);
         }
-        let result = self.function.bind(py).call1(PyTuple::new(py, args)?)?;
+        let (function, args) = (self.function.bind(py), PyTuple::new(py, args)?);
+        let result = match Processes::of(context) {
+            Some(processes) if self.is_users => processes.call(&self.name, function, args, None, context.cancel)?,
+            _ => function.call1(args)?,
+        };
         match self.gives {
             Gives::Array => return Ok(Value::Chunk(from_python_block(&result, self.dtype()?)?)),
             Gives::Object => {
@@ -109,8 +138,13 @@ impl BlockFunction for Shared {
         Some(format!("{} runs in Python", self.name()))
     }
 
-    fn call(&self, info: &BlockInfo, inputs: &[Value]) -> Result<Value, TaskError> {
-        Python::attach(|py| self.0.get().call_in_python(py, info, inputs)).map_err(raised)
+    fn call(&self, info: &BlockInfo, inputs: &[Value], context: &TaskContext<'_>) -> Result<Value, TaskError> {
+        Python::attach(|py| self.0.get().call_in_python(py, info, inputs, context))
+            .map_err(|error| raised_by_user(error, context))
+    }
+
+    fn enclosure(&self) -> Option<&'static dyn Enclosure> {
+        Some(&GIL)
     }
 }
 

@@ -7,9 +7,27 @@
 use std::sync::Arc;
 
 use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyTuple};
 use selion::core::{Buffer, Chunk, DType, Dims, Steps};
+
+/// What is often needed of NumPy.
+pub(crate) struct Numpy {
+    pub(crate) ndarray: Py<PyAny>,
+    pub(crate) generic: Py<PyAny>,
+}
+
+/// NumPy's things, looked up once.
+pub(crate) fn numpy(py: Python<'_>) -> PyResult<&'static Numpy> {
+    static NUMPY: PyOnceLock<Numpy> = PyOnceLock::new();
+    NUMPY.get_or_try_init(py, || {
+        let numpy = py.import("numpy")?;
+        let get = |name: &str| numpy.getattr(name).map(Bound::unbind);
+        Ok(Numpy { ndarray: get("ndarray")?, generic: get("generic")? })
+    })
+}
 
 /// A block of elements that NumPy can look at.
 #[pyclass(frozen, module = "selion._selion")]
@@ -44,6 +62,54 @@ pub(crate) fn to_numpy(py: Python<'_>, chunk: Chunk) -> PyResult<Bound<'_, PyAny
 /// As [`to_numpy`], for blocks that others may be reading: read-only.
 pub(crate) fn to_numpy_readonly(py: Python<'_>, chunk: Chunk) -> PyResult<Bound<'_, PyAny>> {
     view_of(py, chunk, false)
+}
+
+/// As [`to_numpy`], of memory that others may be reading: what was NumPy's is the same array again, and the rest may be
+/// written to as well. Who writes to it while others read has a race of their own, as with Dask's threads.
+pub(crate) fn to_numpy_shared(py: Python<'_>, chunk: Chunk) -> PyResult<Bound<'_, PyAny>> {
+    if let Some(lent) = chunk.buffer().owner().and_then(|owner| owner.downcast_ref::<Lent>()) {
+        let whole = (lent.dtype, &lent.shape, &lent.strides, lent.offset);
+        if whole == (chunk.dtype(), &chunk.shape().into(), &chunk.strides().into(), chunk.offset()) {
+            return Ok(lent.array.bind(py).clone());
+        }
+    }
+    let repeats = chunk.shape().iter().zip(chunk.strides()).any(|(len, stride)| *len > 1 && *stride == 0);
+    let block = Bound::new(py, Block { chunk, writable: !repeats })?;
+    py.import("numpy")?.call_method1("asarray", (block,))
+}
+
+/// A NumPy array whose memory was lent, and which elements of the memory it has.
+struct Lent {
+    array: Py<PyAny>,
+    dtype: DType,
+    shape: Dims,
+    strides: Steps,
+    offset: usize,
+}
+
+/// The chunk of a result, if it is nothing but a NumPy array of a dtype that selion has too, and worth it.
+pub(crate) fn as_chunk(result: &Bound<'_, PyAny>) -> PyResult<Option<Chunk>> {
+    let py = result.py();
+    if !result.get_type().is(&numpy(py)?.ndarray) {
+        return Ok(None);
+    }
+    let interface = result.getattr(intern!(py, "__array_interface__"))?;
+    let typestr = interface.get_item(intern!(py, "typestr"))?.cast_into::<PyString>()?;
+    let typestr = typestr.to_str()?;
+    if typestr.starts_with('>') || DType::parse(typestr).is_err() {
+        return Ok(None);
+    }
+    let chunk = from_numpy(result)?;
+    Ok((!chunk.shape().is_empty()).then_some(chunk))
+}
+
+/// The chunk without axes of one of NumPy's numbers, if selion has its dtype.
+pub(crate) fn of_scalar(number: &Bound<'_, PyAny>) -> PyResult<Option<Chunk>> {
+    let text: String = number.getattr("dtype")?.getattr("str")?.extract()?;
+    if text.starts_with('>') || DType::parse(&text).is_err() {
+        return Ok(None);
+    }
+    from_numpy(&number.py().import("numpy")?.call_method1("asarray", (number,))?).map(Some)
 }
 
 fn view_of(py: Python<'_>, chunk: Chunk, writable: bool) -> PyResult<Bound<'_, PyAny>> {
@@ -109,11 +175,12 @@ pub(crate) fn from_numpy(array: &Bound<'_, PyAny>) -> PyResult<Chunk> {
     let (before, after) = (-reach(false), reach(true));
     let start = (data as isize - before * size as isize) as usize;
     let len = (before + after + 1) as usize * size;
-    let owner: Py<PyAny> = array.clone().unbind();
+    let (array, offset) = (array.clone().unbind(), before as usize);
+    let lent = Lent { array, dtype, shape: shape.clone(), strides: strides.clone(), offset };
     // SAFETY: the array interface promises that the elements at these offsets from `data` are in memory that lives as
-    // long as the array, to which `owner` is a reference. NumPy does not move an array's memory while it is referenced.
-    let buffer = unsafe { Buffer::foreign(start as *const u8, len, Box::new(owner)) };
-    Ok(Chunk::from_parts(dtype, shape, strides, before as usize, Arc::new(buffer)))
+    // long as the array, to which `lent` has a reference. NumPy does not move an array's memory while it is referenced.
+    let buffer = unsafe { Buffer::foreign(start as *const u8, len, Box::new(lent)) };
+    Ok(Chunk::from_parts(dtype, shape, strides, offset, Arc::new(buffer)))
 }
 
 /// A chunk whose elements lie one after the other in bytes that came from elsewhere: read in place if they are aligned.

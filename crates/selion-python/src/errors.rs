@@ -1,13 +1,13 @@
 //! Which Python exception an error becomes: that of NumPy or Dask for the same mistake.
 
 use pyo3::exceptions::{
-    PyIndexError, PyKeyError, PyKeyboardInterrupt, PyNotImplementedError, PyOSError, PyOverflowError, PyRuntimeError,
-    PyTypeError, PyValueError,
+    PyException, PyIndexError, PyKeyError, PyKeyboardInterrupt, PyNotImplementedError, PyOSError, PyOverflowError,
+    PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use selion::array::ArrayError;
-use selion::core::{ExecError, SourceError, TaskError};
+use selion::core::{ExecError, SourceError, TaskContext, TaskError};
 use selion::{Error, SettingError};
 
 /// An exception that a user's function raised in a task, kept whole on its way through Rust.
@@ -25,6 +25,15 @@ impl std::error::Error for Raised {}
 /// A Python exception as the error of a task.
 pub(crate) fn raised(error: PyErr) -> TaskError {
     Box::new(Raised(error))
+}
+
+/// As [`raised`], of a user's function. What is no `Exception`, such as `KeyboardInterrupt`, ends the run: it is nothing to
+/// try again after.
+pub(crate) fn raised_by_user(error: PyErr, context: &TaskContext<'_>) -> TaskError {
+    if !Python::attach(|py| error.is_instance_of::<PyException>(py)) {
+        context.cancel.cancel();
+    }
+    raised(error)
 }
 
 /// The Python exception for any of selion's errors.

@@ -5,6 +5,7 @@
 //! * `cluster`: schedulers, workers and clients;
 //! * `convert`: other arguments (dtypes, chunks, operands);
 //! * `index`: NumPy's indices; `callback`: Python functions on blocks;
+//! * `dask`: Dask's graphs on selion's threads;
 //! * `delayed`: Python functions that are called later;
 //! * `draw`: drawings of chunks, and `explain()`;
 //! * `overlap`: blocks that overlap their neighbours;
@@ -20,6 +21,7 @@ mod callback;
 mod chunk;
 mod cluster;
 mod convert;
+mod dask;
 mod delayed;
 mod draw;
 mod errors;
@@ -43,6 +45,7 @@ fn _selion(m: &Bound<'_, PyModule>) -> PyResult<()> {
     array::register(m)?;
     callback::register(m)?;
     cluster::register(m)?;
+    dask::register(m)?;
     delayed::register(m)?;
     index::register(m)?;
     draw::register(m)?;

@@ -24,8 +24,13 @@ fn remove(observer: &Arc<dyn Observer>) {
 pub(crate) struct Watchers(Vec<Arc<dyn Observer>>);
 
 impl Watchers {
-    pub(crate) fn now() -> Arc<Self> {
-        Arc::new(Watchers(OBSERVERS.read().unwrap_or_else(PoisonError::into_inner).clone()))
+    pub(crate) fn now() -> Self {
+        Watchers(OBSERVERS.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    pub(crate) fn and(mut self, other: Arc<dyn Observer>) -> Self {
+        self.0.push(other);
+        self
     }
 }
 

@@ -1,14 +1,14 @@
 //! Computing from Python: the GIL is released while tasks run, and signals are looked after.
 
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use selion::Collection;
 use selion::array::Array;
-use selion::core::{CancelToken, ChunkSink, ExecError, Executor, Graph, Host, Observer, Value};
+use selion::core::{CancelToken, ChunkSink, ExecError, Executor, Graph, Host, Observer, TaskId, Value};
 use selion::runtime::{Config, Synchronous, Threads};
 
 use crate::array::PyArray;
@@ -29,7 +29,7 @@ fn is_main_thread() -> bool {
 static BACKGROUND: LazyLock<CancelToken> = LazyLock::new(CancelToken::default);
 /// Held by all that runs in the background.
 static ALIVE: LazyLock<Arc<()>> = LazyLock::new(Arc::default);
-/// How often the end of the interpreter looks whether all of it has ended.
+/// How often signals are looked at between tasks; and, at the end of the interpreter, whether all has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Who runs the tasks of one call, and where Python functions are called if not here.
@@ -101,13 +101,23 @@ struct Call<'a> {
 
 impl selion::Run for Call<'_> {
     fn run(&mut self, graph: Graph) -> Result<Vec<Value>, ExecError> {
-        let cancel = CancelToken::default();
-        let observer = Watchers::now();
+        let (cancel, watchers) = (CancelToken::default(), Watchers::now());
+        if !is_main_thread() {
+            return self.scheduler.execute(graph, &cancel, Arc::new(watchers));
+        }
+        let graph = self.scheduler.hosted(graph);
         match &self.scheduler.runner {
-            Runner::Threads(threads) if is_main_thread() => {
-                threads.execute_polling(self.scheduler.hosted(graph), &cancel, observer, &mut || self.go_on())
+            Runner::Threads(threads) => {
+                // Tasks that go on though they were interrupted belong to the background.
+                let watchers = watchers.and(Arc::new(Alive { _alive: Arc::clone(&ALIVE) }));
+                threads.execute_polling(graph, &cancel, Arc::new(watchers), &mut || self.go_on())
             }
-            _ => self.scheduler.execute(graph, &cancel, observer),
+            Runner::Synchronous(synchronous) => {
+                let looks = Arc::new(LooksAtSignals { cancel: cancel.clone(), last: Mutex::default() });
+                let result = synchronous.execute(graph, &cancel, Arc::new(watchers.and(Arc::clone(&looks) as _)));
+                self.interrupted = looks.last().1.take();
+                result
+            }
         }
     }
 
@@ -131,8 +141,42 @@ fn without_gil<T: Send>(
     let mut call = Call { scheduler, interrupted: None };
     let result = py.detach(|| work(&mut call));
     match (result, call.interrupted) {
-        (Err(_), Some(interrupt)) => Err(interrupt),
-        (result, _) => result.map_err(to_python),
+        (_, Some(interrupt)) => Err(interrupt),
+        (result, None) => result.map_err(to_python),
+    }
+}
+
+/// Holds `ALIVE` as long as a graph runs.
+struct Alive {
+    _alive: Arc<()>,
+}
+
+impl Observer for Alive {}
+
+/// Looks at Python's signals between tasks that run on the main thread.
+struct LooksAtSignals {
+    cancel: CancelToken,
+    /// When they were looked at, and what a handler raised.
+    last: Mutex<(Option<Instant>, Option<PyErr>)>,
+}
+
+impl LooksAtSignals {
+    fn last(&self) -> MutexGuard<'_, (Option<Instant>, Option<PyErr>)> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for LooksAtSignals {
+    fn task_finished(&self, _: &Graph, _: TaskId, _: usize) {
+        let mut last = self.last();
+        if last.0.is_some_and(|at| at.elapsed() < LOOK_AGAIN) {
+            return;
+        }
+        last.0 = Some(Instant::now());
+        if let Err(raised) = Python::attach(|py| py.check_signals()) {
+            last.1 = Some(raised);
+            self.cancel.cancel();
+        }
     }
 }
 
@@ -178,7 +222,7 @@ fn persist<'py>(
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let (collections, scheduler) = (self::collections(collections)?, self::scheduler(py, scheduler, num_workers)?);
     let executor = Arc::new(InBackground { executor: scheduler, _alive: Arc::clone(&ALIVE) });
-    let kept = py.detach(|| selion::persist_with(&collections, executor, &BACKGROUND, Watchers::now()));
+    let kept = py.detach(|| selion::persist_with(&collections, executor, &BACKGROUND, Arc::new(Watchers::now())));
     let to_python = |collection| match collection {
         Collection::Array(array) => Ok(Bound::new(py, PyArray(array))?.into_any()),
         Collection::Delayed(delayed) => Ok(Bound::new(py, PyDelayed::new(delayed))?.into_any()),
@@ -213,6 +257,12 @@ fn end_background(py: Python<'_>) -> PyResult<()> {
         py.check_signals()?;
     }
     Ok(())
+}
+
+/// Runs a graph for its wanted values.
+pub(crate) fn run_graph(py: Python<'_>, graph: Graph, num_workers: Option<usize>) -> PyResult<Vec<Value>> {
+    let scheduler = scheduler(py, None, num_workers)?;
+    without_gil(py, &scheduler, |run| Ok(run.run(graph)?))
 }
 
 /// Computes an array of unknown lengths and keeps its blocks.

@@ -2,7 +2,8 @@
 //!
 //! A run is announced; sleeping threads are woken one by one, each waking the next when there is more to do, so that a
 //! tiny graph costs its caller one wake-up. A thread that finds nothing more to do in a run leaves it. The caller of a
-//! graph returns when all have left: then nothing of the graph is running, and nothing refers to it.
+//! graph returns when all have left: then nothing of the graph is running, and nothing refers to it. Only callers that
+//! were interrupted do not wait for long.
 //!
 //! No wake-up is lost: a thread counts itself as asleep *before* it looks for work a last time, and whoever adds work
 //! does so *before* it looks for sleepers; all four are sequentially consistent, and the lock covers looking and falling
@@ -11,6 +12,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::ledger::lock;
 use crate::run::Run;
@@ -121,15 +123,26 @@ impl Pool {
 
     /// Takes the offer back, and returns when no thread is in the run.
     pub(crate) fn retire(&self, run: &Arc<Run>) {
+        self.retire_within(run, Duration::MAX);
+    }
+
+    /// Takes the offer back; whether within some time no thread is in the run.
+    pub(crate) fn retire_within(&self, run: &Arc<Run>, timeout: Duration) -> bool {
+        let begin = Instant::now();
         let mut board = lock(&self.sleepers.board);
         while let Some(at) = board.runs.iter().position(|entry| Arc::ptr_eq(&entry.run, run)) {
             board.runs[at].seats = 0;
             if board.runs[at].inside == 0 {
                 board.runs.swap_remove(at);
-            } else {
-                board = self.sleepers.left.wait(board).unwrap_or_else(PoisonError::into_inner);
+                break;
             }
+            let left = timeout.saturating_sub(begin.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            board = self.sleepers.left.wait_timeout(board, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        true
     }
 
     /// Starts the threads that have not been started yet; how many there are.

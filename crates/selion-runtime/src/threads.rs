@@ -16,6 +16,8 @@ use crate::{Config, Counters};
 
 /// How often a polled caller is asked whether to go on: often enough that an interrupt feels immediate.
 const POLL_EVERY: Duration = Duration::from_millis(20);
+/// How long tasks that run are waited for when a polled caller does not want to go on.
+const GRACE: Duration = Duration::from_millis(1500);
 /// A graph of so few tasks, of which no two could run at once, is run by its caller even where that is to poll.
 const INLINE_TASKS_MAX: usize = 2;
 
@@ -55,7 +57,7 @@ pub struct Threads {
     config: Config,
     spill_parent: PathBuf,
     ledger: Arc<Ledger>,
-    pool: Pool,
+    pool: Arc<Pool>,
     last_run: Mutex<Counters>,
 }
 
@@ -75,7 +77,7 @@ impl Threads {
         Threads {
             ledger: Arc::new(Ledger::new(config.budget_bytes())),
             // One more than needed where the caller works too, which is asleep then.
-            pool: Pool::new(config.threads),
+            pool: Arc::new(Pool::new(config.threads)),
             last_run: Mutex::default(),
             spill_parent,
             config,
@@ -104,8 +106,9 @@ impl Threads {
 
     /// As [`Executor::execute`], for a caller that has to look after something else meanwhile, such as the signals of
     /// an interpreter: `go_on` is called on this thread about every 20 ms, and the graph is cancelled when it returns
-    /// `false`. The calling thread does no work of the graph, unless that has one or two tasks, one after the other, or no other thread is
-    /// free. Within a task this is [`Executor::execute`], and `go_on` is not called.
+    /// `false`; tasks that run for more than a second from then on are not waited for. The calling thread does no work of
+    /// the graph, unless that has one or two tasks, one after the other, or no other thread is free. Within a task this is
+    /// [`Executor::execute`], and `go_on` is not called.
     ///
     /// # Errors
     /// As [`Executor::execute`]; [`ExecError::Cancelled`] if `go_on` returned `false` before all was done.
@@ -170,9 +173,25 @@ impl Threads {
         if asked.is_err() {
             cancel.cancel();
         }
-        self.pool.retire(&run);
-        let result = self.end(run);
+        let has_ended = self.pool.retire_within(&run, if cancel.is_cancelled() { GRACE } else { Duration::MAX });
+        let result = if has_ended { self.end(run) } else { self.leave_behind(run) };
         asked.map_or_else(|panic| resume_unwind(panic), |()| result)
+    }
+
+    /// Leaves a cancelled run to the tasks that are still running; a thread of its own waits for them.
+    fn leave_behind(&self, run: Arc<Run>) -> Result<Vec<Value>, ExecError> {
+        let (pool, left) = (Arc::clone(&self.pool), Arc::clone(&run));
+        let wait = move || {
+            pool.retire(&left);
+            drop(left.end());
+        };
+        match std::thread::Builder::new().name("selion-late".to_owned()).spawn(wait) {
+            Ok(_) => Err(ExecError::Cancelled),
+            Err(_) => {
+                self.pool.retire(&run);
+                self.end(run)
+            }
+        }
     }
 
     fn run(&self, graph: Graph, cancel: &CancelToken, observer: Arc<dyn Observer>) -> Arc<Run> {

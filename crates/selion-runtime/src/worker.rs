@@ -197,14 +197,14 @@ impl<'r> Worker<'r> {
         }
     }
 
-    /// Runs a task in its enclosure, and those after it that want the same one.
+    /// Runs a task in its enclosure, and those after it that want the same one or are quick.
     fn step_within(&mut self, enclosure: &'static dyn Enclosure, first: u32) {
         enclosure.within(&mut || {
             let begin = Instant::now();
             self.attempt_or_put_aside(first);
             while self.aside.is_empty() && !self.run.cancel.is_cancelled() && begin.elapsed() < ENCLOSED_MAX {
                 let Some(rank) = self.next() else { break };
-                if !self.enclosure(rank).is_some_and(|other| std::ptr::addr_eq(enclosure, other)) {
+                if !self.belongs_in(enclosure, rank) {
                     self.hand = Some(rank);
                     break;
                 }
@@ -217,6 +217,16 @@ impl<'r> Worker<'r> {
     fn enclosure(&self, rank: u32) -> Option<&'static dyn Enclosure> {
         let (body, index) = self.run.graph.body(self.run.plan.sequence[rank as usize]);
         if self.run.under_pressure() { None } else { body.enclosure(index) }
+    }
+
+    fn belongs_in(&self, enclosure: &'static dyn Enclosure, rank: u32) -> bool {
+        match self.enclosure(rank) {
+            Some(other) => std::ptr::addr_eq(enclosure, other),
+            None => {
+                let (body, index) = self.run.graph.body(self.run.plan.sequence[rank as usize]);
+                body.is_quick(index) && !self.run.under_pressure()
+            }
+        }
     }
 
     fn report(&mut self) {

@@ -11,15 +11,20 @@ use crate::records::{Ix, NO_BLOB, Queue, State, unlink};
 use crate::scheduler::Scheduler;
 use crate::{ClientId, Key, Priority, WorkerId};
 
+/// How often a task is tried elsewhere because it could not get an input from a worker that says that it has it.
+const LACKED_MAX: u8 = 3;
+
 impl Scheduler {
     /// A client wants a task's value, from now on.
     pub(crate) fn want(&mut self, ix: Ix, client: ClientId) {
-        let Some(wishes) = self.clients.get_mut(&client) else { return };
-        wishes.insert(ix);
+        let Some(record) = self.clients.get_mut(&client) else { return };
         let task = &mut self.tasks[ix];
         if !task.wanted.contains(&client) {
             task.wanted.push(client);
+            record.wishes.push(ix);
+            record.wants += 1;
         }
+        task.cancelled = false;
         match task.state {
             State::Released => self.need(ix),
             State::Memory => {
@@ -37,9 +42,17 @@ impl Scheduler {
     }
 
     pub(crate) fn unwant(&mut self, ix: Ix, client: ClientId) {
-        unlink(&mut self.tasks[ix].wanted, &client);
-        if let Some(wishes) = self.clients.get_mut(&client) {
-            wishes.remove(&ix);
+        if !unlink(&mut self.tasks[ix].wanted, &client) {
+            return;
+        }
+        if let Some(record) = self.clients.get_mut(&client) {
+            record.wants -= 1;
+            if record.wishes.len() > 2 * record.wants + 1024 {
+                record.wishes.sort_unstable();
+                record.wishes.dedup();
+                let wanted = |ix: &Ix| self.tasks.contains(*ix) && self.tasks[*ix].wanted.contains(&client);
+                record.wishes.retain(wanted);
+            }
         }
     }
 
@@ -65,14 +78,15 @@ impl Scheduler {
         let mut stack: SmallVec<[Ix; 8]> = SmallVec::from_slice(&[ix]);
         let mut waiting: SmallVec<[Ix; 8]> = SmallVec::new();
         while let Some(ix) = stack.pop() {
-            if self.tasks[ix].state != State::Released {
+            // What failed meanwhile may have let go of this again.
+            if !self.tasks.contains(ix) || self.tasks[ix].state != State::Released || !self.tasks[ix].is_needed() {
                 continue;
             }
             if self.tasks[ix].blob == NO_BLOB {
                 self.data_lost(ix);
                 continue;
             }
-            self.tasks[ix].state = State::Waiting;
+            self.tasks.set_state(ix, State::Waiting);
             let urgency = self.tasks[ix].priority.urgency;
             for input in self.tasks[ix].inputs.clone() {
                 self.tasks[input].readers += 1;
@@ -91,8 +105,14 @@ impl Scheduler {
 
     /// A waiting task whose readers are counted: finds out what it waits for.
     pub(crate) fn await_inputs(&mut self, ix: Ix) {
-        if self.tasks[ix].state != State::Waiting {
+        if !self.tasks.contains(ix) || self.tasks[ix].state != State::Waiting {
             return;
+        }
+        if !self.unclaimed_runs.is_empty()
+            && let Some((worker, attempt)) = self.unclaimed_runs.remove(&self.tasks[ix].key)
+            && self.fleet.get(worker).is_some()
+        {
+            return self.continue_on(ix, worker, attempt);
         }
         let mut pending = 0;
         let mut failure = None;
@@ -148,17 +168,20 @@ impl Scheduler {
             }
             match self.tasks[ix].state {
                 State::Waiting => {
-                    self.tasks[ix].state = State::Released;
+                    self.tasks.set_state(ix, State::Released);
                     self.stop_reading(ix, &mut stack);
                 }
                 State::Ready(_) => {
                     self.dequeue(ix);
-                    self.tasks[ix].state = State::Released;
+                    self.tasks.set_state(ix, State::Released);
                     self.stop_reading(ix, &mut stack);
                 }
                 State::Assigned(worker) => {
+                    let key = self.tasks[ix].key;
+                    if std::mem::take(&mut self.tasks[ix].cancelled) {
+                        self.tell(worker, ToWorker::Interrupt(key, "it was cancelled".to_owned()));
+                    }
                     if !std::mem::replace(&mut self.tasks[ix].recalled, true) {
-                        let key = self.tasks[ix].key;
                         self.tell(worker, ToWorker::Recall(key));
                     }
                     continue; // the worker's answer decides
@@ -185,8 +208,8 @@ impl Scheduler {
 
     /// The value of a task in memory goes; its recipe stays.
     fn discard(&mut self, ix: Ix) {
+        self.tasks.set_state(ix, State::Released);
         let task = &mut self.tasks[ix];
-        task.state = State::Released;
         task.value = None;
         let (key, nbytes, holders) = (task.key, task.nbytes, std::mem::take(&mut task.holders));
         for worker in holders {
@@ -195,10 +218,11 @@ impl Scheduler {
         }
     }
 
-    fn not_held(&mut self, ix: Ix, worker: WorkerId, nbytes: u64) {
+    pub(crate) fn not_held(&mut self, ix: Ix, worker: WorkerId, nbytes: u64) {
         if let Some(worker) = self.fleet.get_mut(worker)
             && worker.holds.remove(&ix)
         {
+            worker.leaving.remove(&ix);
             worker.held_bytes -= nbytes.min(worker.held_bytes);
         }
     }
@@ -223,6 +247,7 @@ impl Scheduler {
         {
             record.held_bytes += nbytes;
             self.tasks[ix].holders.push(worker);
+            self.review_leaving(ix);
         }
     }
 
@@ -243,7 +268,7 @@ impl Scheduler {
                 if self.tasks[ix].reads() {
                     self.stop_reading(ix, &mut unneeded);
                 }
-                self.tasks[ix].state = State::Memory;
+                self.tasks.set_state(ix, State::Memory);
                 self.add_holder(ix, worker);
                 self.arrived(ix);
                 for ix in unneeded {
@@ -280,10 +305,12 @@ impl Scheduler {
         value: Option<Bytes>,
     ) {
         let Some(ix) = self.assigned_here(worker, key, attempt) else {
-            if self.tasks.find(key).is_none() && self.unclaimed_runs.remove(&key).is_some() {
-                self.unclaimed.entry(key).or_default().push((worker, nbytes));
-            } else {
-                self.tell(worker, ToWorker::Drop(vec![key]));
+            match self.tasks.find(key) {
+                None if self.unclaimed_runs.remove(&key).is_some() => {
+                    self.unclaimed.entry(key).or_default().push((worker, nbytes));
+                }
+                Some(ix) if self.tasks[ix].holders.contains(&worker) => {} // it was told before
+                _ => self.tell(worker, ToWorker::Drop(vec![key])),
             }
             return;
         };
@@ -296,12 +323,13 @@ impl Scheduler {
             group.spent += micros;
         }
         self.recent.push(Ran { worker, group: group as u32, end: self.now, micros, failed: false });
+        self.tasks.set_state(ix, State::Memory);
         let task = &mut self.tasks[ix];
-        task.state = State::Memory;
         task.nbytes = nbytes;
         task.value = value;
         task.suspect = false;
         task.deaths = 0;
+        task.lacked = 0;
         self.add_holder(ix, worker);
         self.arrived(ix);
         let mut unneeded = SmallVec::new();
@@ -331,10 +359,10 @@ impl Scheduler {
         }
         if failure.kind == FailureKind::Raised && self.tasks[ix].retries_left > 0 {
             self.tasks[ix].retries_left -= 1;
-            self.tasks[ix].state = State::Waiting;
+            self.tasks.set_state(ix, State::Waiting);
             return self.await_inputs(ix);
         }
-        self.tasks[ix].state = State::Waiting;
+        self.tasks.set_state(ix, State::Waiting);
         self.fail(ix, failure);
     }
 
@@ -346,7 +374,7 @@ impl Scheduler {
             for reader in self.tasks[ix].dependents.clone() {
                 if self.tasks[reader].state == State::Assigned(worker) {
                     self.unassign(reader, worker);
-                    self.tasks[reader].state = State::Waiting;
+                    self.tasks.set_state(reader, State::Waiting);
                     self.tasks[reader].pending = u32::MAX; // until all that change have changed
                     stack.push(reader);
                     pulled.push(reader);
@@ -364,7 +392,7 @@ impl Scheduler {
 
     /// A task that is on no worker any more, and that nobody needs.
     fn withdraw(&mut self, ix: Ix) {
-        self.tasks[ix].state = State::Waiting;
+        self.tasks.set_state(ix, State::Waiting);
         self.check_needed(ix);
     }
 
@@ -384,8 +412,8 @@ impl Scheduler {
                 State::Released | State::Memory | State::Failed => continue,
             }
             self.stop_reading(ix, &mut unneeded);
+            self.tasks.set_state(ix, State::Failed);
             let task = &mut self.tasks[ix];
-            task.state = State::Failed;
             task.failure = Some(Arc::clone(&failure));
             let key = task.key;
             stack.extend(task.dependents.iter().copied());
@@ -402,7 +430,7 @@ impl Scheduler {
         let origin = self.tasks[ix].key;
         let message = "data that was scattered is lost: the worker that held it is gone".to_owned();
         let failure = Arc::new(Failure { kind: FailureKind::Cancelled, origin, message, exception: Bytes::new() });
-        self.tasks[ix].state = State::Waiting;
+        self.tasks.set_state(ix, State::Waiting);
         self.fail(ix, failure);
     }
 
@@ -410,7 +438,12 @@ impl Scheduler {
     pub(crate) fn given_back(&mut self, worker: WorkerId, key: Key, attempt: u32, given_back: bool) {
         let Some(ix) = self.assigned_here(worker, key, attempt) else { return };
         self.tasks[ix].recalled = false;
+        let for_others = self.fleet.get_mut(worker).is_some_and(|record| record.asked.remove(&ix));
+        if for_others {
+            self.fleet.relist(worker);
+        }
         if !given_back {
+            self.tasks[ix].begun = true;
             if !self.tasks[ix].is_needed() {
                 self.tasks[ix].recalled = true; // it runs to its end, for nobody
             }
@@ -418,20 +451,36 @@ impl Scheduler {
         }
         self.unassign(ix, worker);
         self.pull_back(ix, worker);
-        self.tasks[ix].state = State::Waiting;
-        if self.tasks[ix].is_needed() { self.await_inputs(ix) } else { self.check_needed(ix) }
+        self.tasks.set_state(ix, State::Waiting);
+        if !self.tasks[ix].is_needed() {
+            return self.check_needed(ix);
+        }
+        // It was asked back for somebody who has nothing, not to be sent to where it was.
+        let ready = self.tasks[ix].inputs.iter().all(|input| self.tasks[*input].is_there());
+        if for_others && ready && self.fleet.idle(0).is_some() {
+            self.enqueue_in(ix, Queue::Class(0));
+        } else {
+            self.await_inputs(ix);
+        }
     }
 
     /// A running task takes no thread of its worker's meanwhile, or takes one again.
     pub(crate) fn seceded(&mut self, worker: WorkerId, key: Key, attempt: u32, seceded: bool) {
         let Some(ix) = self.assigned_here(worker, key, attempt) else { return };
         let expected = u64::from(self.tasks[ix].expected);
+        let again = self.expected(ix).min(u64::from(u32::MAX));
         let Some(record) = self.fleet.get_mut(worker) else { return };
+        self.tasks[ix].begun = true;
         if seceded && record.seceded.insert(ix) {
             self.tasks[ix].expected = 0;
             record.load -= expected;
-        } else if !seceded {
-            record.seceded.remove(&ix);
+            if record.isolates.is_some() {
+                // It may wait for tasks that only this worker could run.
+                self.fleet.isolate(worker, None);
+            }
+        } else if !seceded && record.seceded.remove(&ix) {
+            record.load += again;
+            self.tasks[ix].expected = again as u32;
         }
         self.fleet.relist(worker);
         self.hungry.push(worker);
@@ -439,18 +488,43 @@ impl Scheduler {
 
     /// A worker could not get an input of a task, and gives the task back.
     pub(crate) fn lacking(&mut self, worker: WorkerId, key: Key, attempt: u32, input: Key, from: &[WorkerId]) {
+        let mut near = None;
         if let Some(input) = self.tasks.find(input) {
-            // If it asked nobody, it was told that it has the value itself.
-            let itself = [worker];
-            for holder in if from.is_empty() { &itself } else { from } {
-                if self.tasks.contains(input) && self.tasks[input].holders.contains(holder) {
+            if from.is_empty() && self.tasks[input].holders.contains(&worker) {
+                self.lose_copy(input, worker); // it was told that it has the value itself
+            }
+            for holder in from {
+                if !self.tasks.contains(input) || !self.tasks[input].holders.contains(holder) {
+                    continue;
+                }
+                let (input_key, nbytes) = (self.tasks[input].key, self.tasks[input].nbytes);
+                let tries = self.tasks.find(key).map_or(0, |ix| self.tasks[ix].lacked);
+                if tries < LACKED_MAX || self.tasks[input].blob == NO_BLOB {
+                    // Has it not got it, or can it not be reached from there? It is asked, and the task goes to it.
+                    self.tell(*holder, ToWorker::Acquire(input_key, nbytes, Vec::new()));
+                    near = Some(*holder);
+                } else {
+                    // It is made anew where it can be reached.
                     self.lose_copy(input, *holder);
+                    self.tell(*holder, ToWorker::Drop(vec![input_key]));
                 }
             }
         }
         let Some(ix) = self.assigned_here(worker, key, attempt) else { return };
         self.unassign(ix, worker);
-        self.tasks[ix].state = State::Waiting;
+        self.tasks.set_state(ix, State::Waiting);
+        self.tasks[ix].lacked = self.tasks[ix].lacked.saturating_add(1);
+        let ready = self.tasks[ix].inputs.iter().all(|input| self.tasks[*input].is_there());
+        let (class, suspect) = (self.tasks[ix].class, self.tasks[ix].suspect);
+        if let Some(holder) = near
+            && ready
+            && self.tasks[ix].is_needed()
+            && class == 0
+            && !suspect
+            && self.fleet.get(holder).is_some_and(crate::fleet::Worker::takes_tasks)
+        {
+            return self.enqueue_in(ix, Queue::Near(holder));
+        }
         if self.tasks[ix].is_needed() { self.await_inputs(ix) } else { self.check_needed(ix) }
     }
 
@@ -483,14 +557,11 @@ impl Scheduler {
             }
         }
         for ix in found.into_iter().rev() {
-            if !self.tasks.contains(ix) || self.tasks[ix].is_needed() {
-                continue;
+            if self.tasks.contains(ix) {
+                // What runs may still be read by a dependent that is on its way back.
+                self.tasks[ix].cancelled = true;
+                self.check_needed(ix);
             }
-            if let State::Assigned(worker) = self.tasks[ix].state {
-                let key = self.tasks[ix].key;
-                self.tell(worker, ToWorker::Interrupt(key, reason.to_owned()));
-            }
-            self.check_needed(ix);
         }
     }
 
@@ -509,8 +580,8 @@ impl Scheduler {
             }
         }
         for ix in &failed {
+            self.tasks.set_state(*ix, State::Released);
             let task = &mut self.tasks[*ix];
-            task.state = State::Released;
             task.failure = None;
             task.deaths = 0;
             task.retries_left = task.rules.as_ref().map_or(0, |rules| rules.retries.min(u32::from(u16::MAX)) as u16);
@@ -530,8 +601,8 @@ impl Scheduler {
             self.dequeue(ix);
         }
         self.tasks[ix].attempt = attempt;
-        self.tasks[ix].recalled = false;
-        self.put_on(ix, worker);
+        self.count_to(ix, worker);
+        self.tasks[ix].begun = true;
     }
 
     pub(crate) fn dequeue(&mut self, ix: Ix) {
@@ -542,7 +613,13 @@ impl Scheduler {
                 self.classes[class as usize].queue.remove(&(priority, ix));
             }
             Queue::Suspects => {
-                self.suspects.remove(&(priority, ix));
+                let class = self.tasks[ix].class;
+                if let Some(queue) = self.suspects.get_mut(&class) {
+                    queue.remove(&(priority, ix));
+                    if queue.is_empty() {
+                        self.suspects.remove(&class);
+                    }
+                }
             }
             Queue::Near(worker) => {
                 if let Some(record) = self.fleet.get_mut(worker) {
@@ -551,22 +628,30 @@ impl Scheduler {
                 }
             }
         }
-        self.tasks[ix].state = State::Waiting;
+        self.tasks.set_state(ix, State::Waiting);
     }
 
     pub(crate) fn enqueue(&mut self, ix: Ix) {
-        let queue = self.queue_of(ix);
+        self.enqueue_in(ix, self.queue_of(ix));
+    }
+
+    fn enqueue_in(&mut self, ix: Ix, queue: Queue) {
         let expected = self.expected(ix).min(u64::from(u32::MAX)) as u32;
+        self.tasks.set_state(ix, State::Ready(queue));
         let task = &mut self.tasks[ix];
-        task.state = State::Ready(queue);
         task.expected = expected;
         let entry = (task.priority, ix);
         match queue {
             Queue::Class(class) => {
-                self.classes[class as usize].queue.insert(entry);
+                let record = &mut self.classes[class as usize];
+                record.queue.insert(entry);
+                if class != 0 && !std::mem::replace(&mut record.stirred, true) {
+                    self.stirred.push(class);
+                }
             }
             Queue::Suspects => {
-                self.suspects.insert(entry);
+                let class = task.class;
+                self.suspects.entry(class).or_default().insert(entry);
             }
             Queue::Near(worker) => {
                 if let Some(record) = self.fleet.get_mut(worker) {

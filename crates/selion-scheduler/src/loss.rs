@@ -1,9 +1,10 @@
 //! What is lost, and how it comes back: workers that die or leave, values that are gone, tasks that nobody may run.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use crate::fleet::Duty;
 use crate::message::{Failure, FailureKind, ToClient, ToWorker};
@@ -17,15 +18,13 @@ impl Scheduler {
         let Some(worker) = self.fleet.get_mut(id) else { return };
         worker.duty = Duty::Retiring;
         self.fleet.relist(id);
-        self.unsay(id);
     }
 
     /// A worker is gone. `cause` says how, for people; `clean` if it left of its own accord, for which nobody is to
     /// blame.
     pub fn worker_left(&mut self, id: WorkerId, clean: bool, cause: &str) {
         let Some(worker) = self.fleet.remove(id) else { return };
-        self.unsay(id);
-        self.move_again();
+        self.move_again(|_| true);
         self.backlogs.retain(|(_, other)| *other != id);
         for (_, ix) in &worker.near {
             self.dequeue(*ix);
@@ -33,23 +32,25 @@ impl Scheduler {
         }
         self.unclaimed_runs.retain(|_, (other, _)| *other != id);
         let alone = worker.assigned.len() == 1;
-        let mut assigned: Vec<Ix> = worker.assigned.iter().copied().collect();
+        let mut assigned: Vec<Ix> = worker.assigned.iter().map(|(_, ix)| *ix).collect();
         assigned.sort_unstable();
         let mut held: Vec<Ix> = worker.holds.iter().copied().collect();
         held.sort_unstable();
 
         // Nobody reads from it any more, and nothing is sent ahead to it.
         let mut killers = Vec::new();
+        let allowed = self.config.allowed_failures;
         for ix in &assigned {
+            self.tasks.set_state(*ix, State::Waiting);
             let task = &mut self.tasks[*ix];
-            task.state = State::Waiting;
             task.pending = u32::MAX; // until all that is lost is known
             task.recalled = false;
             if !clean {
-                // With company it may have been any of them; alone it was this one.
-                task.deaths = if alone { task.deaths + 1 } else { task.deaths.max(1) };
-                task.suspect = true;
-                if alone && task.deaths > self.config.allowed_failures {
+                // With company it may have been any of them; alone it was this one. Who was there twice is suspect.
+                let deaths = task.deaths.saturating_add(1);
+                task.deaths = if alone { deaths } else { deaths.min(allowed) };
+                task.suspect = task.deaths >= allowed.min(2);
+                if alone && task.deaths > allowed {
                     killers.push(*ix);
                 }
             }
@@ -59,6 +60,8 @@ impl Scheduler {
             unlink(&mut self.tasks[ix].holders, &id);
             if self.tasks[ix].holders.is_empty() && self.tasks[ix].value.is_none() {
                 lost.push(ix);
+            } else {
+                self.review_leaving(ix);
             }
         }
         self.values_lost(&lost);
@@ -87,14 +90,13 @@ impl Scheduler {
                 self.tell(other, ToWorker::PeerGone(id));
             }
         }
-        self.hungry.extend(self.fleet.open().take(1).collect::<SmallVec<[WorkerId; 1]>>());
     }
 
     /// Values that nobody holds any more. Those that are needed are made again.
     fn values_lost(&mut self, lost: &[Ix]) {
         for ix in lost {
+            self.tasks.set_state(*ix, State::Released);
             let task = &mut self.tasks[*ix];
-            task.state = State::Released;
             task.value = None;
             let key = task.key;
             self.announce(*ix, &ToClient::Lost(key));
@@ -122,10 +124,8 @@ impl Scheduler {
     pub(crate) fn lose_copy(&mut self, ix: Ix, worker: WorkerId) {
         unlink(&mut self.tasks[ix].holders, &worker);
         let nbytes = self.tasks[ix].nbytes;
-        if let Some(record) = self.fleet.get_mut(worker) {
-            record.holds.remove(&ix);
-            record.held_bytes -= nbytes.min(record.held_bytes);
-        }
+        self.not_held(ix, worker, nbytes);
+        self.review_leaving(ix);
         let task = &self.tasks[ix];
         if task.state == State::Memory && task.holders.is_empty() && task.value.is_none() {
             self.values_lost(&[ix]);
@@ -147,6 +147,8 @@ impl Scheduler {
             self.others.push(Action::Disconnect(id));
         }
         self.fail_hopeless();
+        self.fleet.close_lanes();
+        self.move_again(|_| true);
         self.drop_unused_blobs();
         if now.saturating_sub(self.unclaimed_since) > self.config.unclaimed_ttl {
             for (key, holders) in std::mem::take(&mut self.unclaimed) {
@@ -174,7 +176,7 @@ impl Scheduler {
         for number in 1..self.classes.len() {
             let rules = Arc::clone(&self.classes[number].rules);
             let hopeless = self.fleet.len() > 0
-                && !self.classes[number].queue.is_empty()
+                && (!self.classes[number].queue.is_empty() || self.suspects.contains_key(&(number as u32)))
                 && !self.fleet.iter().any(|(_, worker)| may_run(&rules, worker));
             let class = &mut self.classes[number];
             if !hopeless {
@@ -192,7 +194,12 @@ impl Scheduler {
                 format!("no worker has the resources {}", resources.join(", "))
             };
             let message = format!("waited {} s: {needs}", patience / 1_000_000);
-            for (_, ix) in class.queue.clone() {
+            let mut queued: Vec<Ix> = class.queue.iter().map(|(_, ix)| *ix).collect();
+            queued.extend(self.suspects.get(&(number as u32)).into_iter().flatten().map(|(_, ix)| *ix));
+            for ix in queued {
+                if !self.tasks.contains(ix) {
+                    continue;
+                }
                 if !matches!(self.tasks[ix].state, State::Ready(_)) {
                     continue;
                 }
@@ -206,59 +213,96 @@ impl Scheduler {
 
     /// A worker is to leave: it gets nothing more, and what only it holds goes to others.
     pub(crate) fn retire(&mut self, id: WorkerId) {
-        let Some(worker) = self.fleet.get_mut(id) else { return };
+        let Some(worker) = self.fleet.get_mut(id).filter(|worker| worker.duty == Duty::Running) else { return };
         worker.duty = Duty::Retiring;
+        let holds: Vec<Ix> = worker.holds.iter().copied().collect();
         self.fleet.relist(id);
+        self.retiring.push(id);
         self.requeue_near(id);
-        let waiting: Vec<Ix> =
-            self.fleet.get(id).map(|worker| worker.assigned.iter().copied().collect()).unwrap_or_default();
-        for ix in waiting {
-            if !std::mem::replace(&mut self.tasks[ix].recalled, true) {
+        self.recall_all(id);
+        for ix in holds {
+            self.review_leaving(ix);
+        }
+    }
+
+    /// Asks a worker for all that it has not begun.
+    pub(crate) fn recall_all(&mut self, id: WorkerId) {
+        let Some(worker) = self.fleet.get(id) else { return };
+        for ix in worker.assigned.iter().rev().map(|(_, ix)| *ix).collect::<Vec<_>>() {
+            if !self.tasks[ix].begun && !std::mem::replace(&mut self.tasks[ix].recalled, true) {
                 let key = self.tasks[ix].key;
                 self.tell(id, ToWorker::Recall(key));
             }
         }
-        self.retiring.push(id);
     }
 
-    /// Moves what retiring workers hold alone, and lets them go when there is nothing left.
+    /// Who holds a value has changed: if all who do retire, one of them has to hand it on.
+    pub(crate) fn review_leaving(&mut self, ix: Ix) {
+        if self.retiring.is_empty() {
+            return;
+        }
+        let task = &self.tasks[ix];
+        let stays = |id: &WorkerId| self.fleet.get(*id).is_some_and(|worker| worker.duty == Duty::Running);
+        let mut safe = task.value.is_some() || task.holders.iter().any(stays);
+        for id in task.holders.clone() {
+            let Some(worker) = self.fleet.get_mut(id).filter(|worker| worker.duty == Duty::Retiring) else { continue };
+            if safe {
+                worker.leaving.remove(&ix);
+            } else {
+                worker.leaving.entry(ix).or_insert(false);
+                self.moves_due = true;
+                safe = true; // the others need not
+            }
+        }
+    }
+
+    /// Moves what only retiring workers hold, and lets them go when there is nothing left.
     pub(crate) fn continue_retiring(&mut self) {
+        if self.retiring.is_empty() {
+            return;
+        }
         for id in self.retiring.clone() {
-            let Some(worker) = self.fleet.get(id) else {
-                self.retiring.retain(|other| *other != id);
-                continue;
-            };
-            let alone = |ix: &Ix| self.tasks[*ix].holders.len() == 1 && self.tasks[*ix].value.is_none();
-            let mut alone: Vec<Ix> = worker.holds.iter().copied().filter(alone).collect();
-            if alone.is_empty() && worker.assigned.is_empty() {
+            let empty = self.fleet.get(id).is_none_or(|worker| worker.leaving.is_empty() && worker.assigned.is_empty());
+            if empty {
                 self.retiring.retain(|other| *other != id);
                 self.tell(id, ToWorker::Close);
-                continue;
             }
-            alone.retain(|ix| !worker.moving.contains(ix));
-            let target = self
-                .fleet
-                .iter()
-                .filter(|(other, worker)| *other != id && worker.takes_tasks())
-                .min_by_key(|(other, worker)| (worker.held_bytes, *other))
-                .map(|(other, _)| other);
-            let Some(target) = target else { continue };
-            for ix in alone {
+        }
+        if !std::mem::take(&mut self.moves_due) {
+            return;
+        }
+        // Each to where least is held.
+        let takers = self.fleet.iter().filter(|(_, worker)| worker.takes_tasks());
+        let mut takers: BinaryHeap<Reverse<(u64, WorkerId)>> =
+            takers.map(|(id, worker)| Reverse((worker.held_bytes, id))).collect();
+        for id in self.retiring.clone() {
+            let leaving = self.fleet.get(id).into_iter().flat_map(|worker| &worker.leaving);
+            let due: Vec<Ix> = leaving.filter(|(_, asked)| !**asked).map(|(ix, _)| *ix).collect();
+            for ix in due {
+                // An actor is where it is, until nobody needs it.
+                if self.tasks[ix].rules.as_ref().is_some_and(|rules| rules.actor) {
+                    continue;
+                }
+                let Some(mut taker) = takers.peek_mut() else { return };
+                let (key, nbytes) = (self.tasks[ix].key, self.tasks[ix].nbytes);
+                let Reverse((held, target)) = *taker;
+                *taker = Reverse((held.saturating_add(nbytes), target));
+                drop(taker);
                 if let Some(worker) = self.fleet.get_mut(id) {
-                    worker.moving.insert(ix);
+                    worker.leaving.insert(ix, true);
                 }
                 self.introduce(target, &[id]);
-                let (key, nbytes) = (self.tasks[ix].key, self.tasks[ix].nbytes);
                 self.tell(target, ToWorker::Acquire(key, nbytes, vec![id]));
             }
         }
     }
 
     /// What was to be moved has to be moved anew: to another worker, or from another.
-    pub(crate) fn move_again(&mut self) {
+    pub(crate) fn move_again(&mut self, which: impl Fn(Ix) -> bool) {
         for id in self.retiring.clone() {
             if let Some(worker) = self.fleet.get_mut(id) {
-                worker.moving.clear();
+                worker.leaving.iter_mut().filter(|(ix, _)| which(**ix)).for_each(|(_, asked)| *asked = false);
+                self.moves_due = true;
             }
         }
     }

@@ -65,6 +65,8 @@ pub struct Submit {
     pub rules: Vec<Rules>,
     /// The tasks, each after its inputs.
     pub tasks: Vec<Task>,
+    /// Whether another scheduler has been told before: workers may hold or run some of it, and may come a little later.
+    pub again: bool,
 }
 
 /// Why there is no value.

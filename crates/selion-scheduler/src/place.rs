@@ -5,6 +5,9 @@
 //! classes it may run; one that would have nothing takes from the fullest queue of another, and then asks back what
 //! another was sent and has not begun. A task whose inputs are all being made by one worker is sent there at once.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use smallvec::SmallVec;
 
 use crate::message::{Assignment, Rules, Source, ToWorker};
@@ -18,8 +21,8 @@ const BANDWIDTH: u64 = 500;
 const FEW_BYTES: u64 = 16 << 10;
 /// What asking a task back costs, at the least. Microseconds.
 const RECALL_COST: u64 = 1_000;
-/// Most inputs that are looked at to find out whether a task may be sent ahead of them.
-const AHEAD_INPUTS_MAX: usize = 64;
+/// Most inputs that are looked at to find out where a task may go, and most tasks to find out which to ask back.
+const INPUTS_LOOKED_AT: usize = 64;
 
 impl Scheduler {
     /// The worker that holds most of what a task reads, if it is worth going there.
@@ -45,199 +48,214 @@ impl Scheduler {
 
     /// Sends out what can be sent out.
     pub(crate) fn settle(&mut self) {
-        while let Some(worker) = self.hungry.pop() {
-            self.feed(worker);
+        if self.now < self.held_until {
+            return;
         }
         self.isolate_suspects();
-        while !self.classes[0].queue.is_empty() {
-            let Some(worker) = self.fleet.open().next() else { break };
-            let Some((_, ix)) = self.classes[0].queue.first().copied() else { break };
-            self.dequeue(ix);
-            self.put_on(ix, worker);
-        }
-        for class in 1..self.classes.len() {
-            self.place_restricted(class);
-        }
-        self.overtake();
+        self.serve();
         self.share_backlogs();
+        self.ask_back();
         self.continue_retiring();
+    }
+
+    /// Tasks go to workers that take more: each worker's own to it, those that any of several may run to the least
+    /// loaded of these, the best first.
+    fn serve(&mut self) {
+        let mut later: SmallVec<[WorkerId; 8]> = SmallVec::new();
         while let Some(worker) = self.hungry.pop() {
-            self.feed(worker);
+            if let Some(record) = self.fleet.get(worker).filter(|record| record.takes_tasks()) {
+                for able in &record.able {
+                    let class = &mut self.classes[able.class as usize];
+                    if !class.queue.is_empty() && !std::mem::replace(&mut class.stirred, true) {
+                        self.stirred.push(able.class);
+                    }
+                }
+            }
+            if self.feed(worker, true) {
+                later.push(worker);
+            }
+        }
+        let stirred = std::mem::take(&mut self.stirred);
+        let mut firsts: BinaryHeap<Reverse<(Priority, u32)>> = BinaryHeap::new();
+        for class in &stirred {
+            self.classes[*class as usize].stirred = false;
+            firsts.extend(self.first_of(*class));
+        }
+        if firsts.is_empty() {
+            while self.fleet.is_any_open(0) && self.place_first(0) {}
+        } else {
+            firsts.extend(self.first_of(0));
+            while let Some(Reverse((_, class))) = firsts.pop() {
+                if self.place_first(class) {
+                    firsts.extend(self.first_of(class));
+                }
+            }
+        }
+        for worker in later {
+            self.feed(worker, false);
+        }
+        self.overtake(0);
+        for class in stirred {
+            self.overtake(class);
         }
     }
 
-    /// Gives a worker the best of what it may run until it has enough.
-    fn feed(&mut self, worker: WorkerId) {
-        while self.fleet.is_open(worker) {
-            let Some(record) = self.fleet.get(worker) else { return };
-            let near = record.near.first().copied();
-            let any = self.classes[0].queue.first().copied();
-            let best = [near, any].into_iter().flatten().min();
-            let Some((_, ix)) = best else { return };
-            self.dequeue(ix);
-            self.put_on(ix, worker);
-        }
+    fn first_of(&self, class: u32) -> Option<Reverse<(Priority, u32)>> {
+        self.classes[class as usize].queue.first().map(|(priority, _)| Reverse((*priority, class)))
     }
 
-    /// Tasks with restrictions go to the least loaded worker that may run them now.
-    fn place_restricted(&mut self, class: usize) {
-        while let Some((_, ix)) = self.classes[class].queue.first().copied() {
-            let resources = &self.classes[class].rules.resources;
-            let number = class as u32;
-            let able = self.fleet.open().find(|id| {
-                self.fleet
-                    .get(*id)
-                    .is_some_and(|worker| worker.classes.contains(&number) && worker.has_resources(resources))
-            });
-            let Some(worker) = able else { return };
-            self.dequeue(ix);
-            self.put_on(ix, worker);
-        }
+    /// The first task of a class goes to the least loaded worker that takes it, if one does.
+    fn place_first(&mut self, class: u32) -> bool {
+        let Some((_, ix)) = self.classes[class as usize].queue.first().copied() else { return false };
+        let Some(worker) = self.fleet.open(class).next() else { return false };
+        self.dequeue(ix);
+        self.put_on(ix, worker);
+        true
     }
 
-    /// A task that is more urgent than what workers have at hand goes to one of them although it has enough.
-    fn overtake(&mut self) {
-        /// Workers looked at for each task.
-        const LOOKED_AT: usize = 64;
-        while let Some((priority, ix)) = self.classes[0].queue.first().copied() {
-            let looked_at = self.fleet.iter().take(LOOKED_AT);
-            let able = looked_at
-                .filter(|(_, worker)| {
-                    worker.urgencies.last_key_value().is_some_and(|(most, _)| *most > priority.urgency)
-                        && worker.is_open_to(priority.urgency)
-                })
-                .min_by_key(|(id, worker)| (worker.load, *id))
-                .map(|(id, _)| id);
-            let Some(worker) = able else { return };
-            self.dequeue(ix);
-            self.put_on(ix, worker);
-        }
-    }
-
-    /// Idle workers take from the fullest queues of others, and ask back what others were sent and have not begun.
-    fn share_backlogs(&mut self) {
+    /// Gives a worker the best of its own queue until it has enough; if `politely`, only until something in a queue
+    /// that it shares with others is better, which is the answer.
+    fn feed(&mut self, worker: WorkerId, politely: bool) -> bool {
         loop {
-            let Some(idle) = self.fleet.open().next() else { return };
-            let Some(record) = self.fleet.get(idle) else { return };
-            if !record.assigned.is_empty() {
+            let Some(record) = self.fleet.get(worker) else { return false };
+            let Some(near) = record.near.first().copied() else { return false };
+            let urgency = near.0.urgency;
+            if !self.fleet.is_open(worker) && !(record.is_open_to(urgency) && record.has_less_urgent(urgency)) {
+                return false;
+            }
+            let shared = record.able.iter().filter(|able| able.is_open()).map(|able| able.class).chain([0]);
+            let shared = shared.filter_map(|class| self.classes[class as usize].queue.first()).min();
+            if politely && shared.is_some_and(|shared| *shared < near) {
+                return true;
+            }
+            self.dequeue(near.1);
+            self.put_on(near.1, worker);
+        }
+    }
+
+    /// Tasks that are more urgent than what workers have at hand go to some of them although they have enough.
+    fn overtake(&mut self, class: u32) {
+        while let Some((priority, ix)) = self.classes[class as usize].queue.first().copied() {
+            if !self.fleet.has_less_urgent(priority.urgency) {
                 return;
             }
-            let Some((_, victim)) = self.backlogs.last().copied() else { break };
+            let Some(worker) = self.fleet.overtaken_by((class, priority.urgency)) else { return };
+            self.dequeue(ix);
+            self.put_on(ix, worker);
+        }
+    }
+
+    /// Idle workers take from the fullest queues of others.
+    fn share_backlogs(&mut self) {
+        while let Some(idle) = self.fleet.idle(0) {
+            let Some((_, victim)) = self.backlogs.last().copied() else { return };
             let Some(from) = self.fleet.get(victim) else { return };
             // The last in the order: the victim comes to it latest.
             let Some((_, ix)) = from.near.last().copied() else { return };
             let wait = from.wait() + from.near_load / u64::from(from.info.nthreads.max(1));
             let gains = wait > self.moving_micros(ix, idle) || !from.takes_tasks();
             if victim == idle || !gains {
-                break;
+                return;
             }
             self.dequeue(ix);
             self.put_on(ix, idle);
         }
-        self.ask_back();
     }
 
     /// What it takes to bring a task's inputs to a worker. Microseconds.
     fn moving_micros(&self, ix: Ix, worker: WorkerId) -> u64 {
-        let moved = self.tasks[ix].inputs.iter().map(|input| &self.tasks[*input]);
+        let inputs = &self.tasks[ix].inputs;
+        let looked_at = inputs.len().min(INPUTS_LOOKED_AT);
+        let moved = inputs.iter().take(looked_at).map(|input| &self.tasks[*input]);
         let moved = moved.filter(|input| !input.holders.contains(&worker)).map(|input| input.nbytes);
-        moved.sum::<u64>() / BANDWIDTH
+        let bytes = moved.fold(0u64, u64::saturating_add) / looked_at.max(1) as u64;
+        bytes.saturating_mul(inputs.len() as u64) / BANDWIDTH
     }
 
-    /// If a worker has nothing, the one with most at hand gives back half of what it has not begun.
+    /// If a worker has nothing, those with most at hand give back half of what they have not begun.
     fn ask_back(&mut self) {
-        let idle = self.fleet.open().next().and_then(|id| self.fleet.get(id));
-        if !idle.is_some_and(|worker| worker.assigned.is_empty()) {
-            return;
-        }
-        /// Workers looked at: enough to find a busy one, few enough for thousands of them.
-        const LOOKED_AT: usize = 64;
-        let busiest = self
-            .fleet
-            .iter()
-            .take(LOOKED_AT)
-            .filter(|(_, worker)| worker.assigned.len() > worker.info.nthreads as usize && worker.isolates.is_none())
-            .max_by_key(|(id, worker)| (worker.wait(), *id))
-            .map(|(id, worker)| (id, worker.wait(), worker.info.nthreads as usize));
-        let Some((victim, wait, threads)) = busiest else { return };
-        if wait < RECALL_COST {
-            return;
-        }
-        let Some(worker) = self.fleet.get(victim) else { return };
-        let any_recalled = worker.assigned.iter().any(|ix| self.tasks[*ix].recalled);
-        if any_recalled {
-            return; // wait for those first
-        }
-        let mut later: Vec<(Priority, Ix)> = worker.assigned.iter().map(|ix| (self.tasks[*ix].priority, *ix)).collect();
-        later.sort_unstable();
-        let count = (later.len() - threads).div_ceil(2);
-        for (_, ix) in later.into_iter().rev().take(count) {
-            let task = &self.tasks[ix];
-            let is_read_there =
-                task.dependents.iter().any(|reader| self.tasks[*reader].state == State::Assigned(victim));
-            let waits_there = !task.inputs.iter().all(|input| self.tasks[*input].is_there());
-            if task.class != 0 || is_read_there || waits_there || task.is_pinned() {
-                continue;
+        /// Workers asked at once: their answers are the occasion to ask more.
+        const ASKED: usize = 4;
+        for _ in 0..ASKED {
+            let Some(idle) = self.fleet.idle(0) else { return };
+            let Some((wait, victim)) = self.fleet.busiest() else { return };
+            let Some(worker) = self.fleet.get(victim).filter(|_| wait >= RECALL_COST) else { return };
+            let count = (worker.active() - worker.info.nthreads as usize).div_ceil(2);
+            let last = worker.assigned.iter().rev().map(|(_, ix)| *ix).take(count.max(INPUTS_LOOKED_AT));
+            let asked: Vec<Ix> = last
+                .filter(|ix| self.may_go_back(*ix, victim) && self.moving_micros(*ix, idle) < wait)
+                .take(count)
+                .collect();
+            for ix in &asked {
+                self.tasks[*ix].recalled = true;
+                let key = self.tasks[*ix].key;
+                self.tell(victim, ToWorker::Recall(key));
             }
-            self.tasks[ix].recalled = true;
-            let key = self.tasks[ix].key;
-            self.tell(victim, ToWorker::Recall(key));
+            if let Some(worker) = self.fleet.get_mut(victim) {
+                worker.spent = asked.is_empty();
+                worker.asked.extend(asked);
+            }
+            self.fleet.relist(victim);
         }
+    }
+
+    /// Whether another could run what a worker has at hand, as far as one knows without asking.
+    fn may_go_back(&self, ix: Ix, worker: WorkerId) -> bool {
+        let task = &self.tasks[ix];
+        let is_read_there = task.dependents.len() > INPUTS_LOOKED_AT
+            || task.dependents.iter().any(|reader| self.tasks[*reader].state == State::Assigned(worker));
+        let waits_there =
+            || task.inputs.iter().take(INPUTS_LOOKED_AT).any(|input| self.tasks[*input].state != State::Memory);
+        task.class == 0 && !task.recalled && !task.begun && !is_read_there && !task.is_pinned() && !waits_there()
     }
 
     /// Suspects run alone: a worker is emptied, and then gets one.
     fn isolate_suspects(&mut self) {
-        while let Some((_, ix)) = self.suspects.first().copied() {
-            let class = self.tasks[ix].class;
-            let resources = &self.classes[class as usize].rules.resources;
-            let able = |id: WorkerId| {
-                self.fleet.get(id).is_some_and(|worker| {
-                    worker.takes_tasks()
-                        && worker.assigned.is_empty()
-                        && (class == 0 || worker.classes.contains(&class) && worker.has_resources(resources))
-                })
-            };
-            let empty = self.fleet.iter().map(|(id, _)| id).filter(|id| able(*id)).min();
-            if let Some(worker) = empty {
-                self.dequeue(ix);
-                if let Some(record) = self.fleet.get_mut(worker) {
-                    record.isolates = Some(ix);
-                }
-                self.put_on(ix, worker);
-                continue;
-            }
-            // Nobody is empty: one at least is emptied.
-            let any_emptied = self.fleet.iter().any(|(_, worker)| worker.isolates.is_some());
-            let least = self
-                .fleet
-                .iter()
-                .filter(|(_, worker)| worker.takes_tasks() && (class == 0 || worker.classes.contains(&class)))
-                .min_by_key(|(id, worker)| (worker.load, *id))
-                .map(|(id, _)| id);
-            if let (false, Some(worker)) = (any_emptied, least) {
-                if let Some(record) = self.fleet.get_mut(worker) {
-                    record.isolates = Some(ix);
-                }
-                self.fleet.relist(worker);
-            }
-            return;
-        }
-        // Workers that were emptied for a suspect which is not there any more.
-        if self.suspects.is_empty() {
-            let freed: Vec<WorkerId> = self
-                .fleet
-                .iter()
-                .filter(|(_, worker)| worker.isolates.is_some_and(|ix| !worker.assigned.contains(&ix)))
-                .map(|(id, _)| id)
-                .collect();
-            for id in freed {
-                if let Some(worker) = self.fleet.get_mut(id) {
-                    worker.isolates = None;
-                }
-                self.fleet.relist(id);
+        // Workers that are emptied in vain: they take no tasks any more, or the suspect is done with.
+        for id in self.fleet.isolating.iter().copied().collect::<SmallVec<[WorkerId; 4]>>() {
+            let Some(worker) = self.fleet.get(id) else { continue };
+            let runs_it = worker.isolates.is_some_and(|ix| self.tasks.contains(ix) && self.is_on(ix, id));
+            if !runs_it && (self.suspects.is_empty() || !worker.takes_tasks()) {
+                self.fleet.isolate(id, None);
                 self.hungry.push(id);
             }
         }
+        for class in self.suspects.keys().copied().collect::<SmallVec<[u32; 4]>>() {
+            while let Some((_, ix)) = self.suspects.get(&class).and_then(|queue| queue.first()).copied() {
+                let is_emptied = |id: &WorkerId| self.is_empty_for(*id, class);
+                let idle = self.fleet.idle(class).filter(is_emptied);
+                let emptied = || self.fleet.isolating.iter().copied().find(is_emptied);
+                if let Some(worker) = idle.or_else(emptied) {
+                    self.dequeue(ix);
+                    self.fleet.isolate(worker, Some(ix));
+                    self.put_on(ix, worker);
+                    continue;
+                }
+                // Nobody is empty: one at least is emptied.
+                let able = |id: &WorkerId| self.fleet.get(*id).is_some_and(|worker| worker.is_able(class));
+                if !self.fleet.isolating.iter().any(able) {
+                    let takers = self.fleet.iter().filter(|(_, worker)| worker.takes_tasks() && worker.is_able(class));
+                    let least = takers.min_by_key(|(id, worker)| (worker.load, *id)).map(|(id, _)| id);
+                    let chosen = self.fleet.open(class).next().or(least);
+                    if let Some(worker) = chosen {
+                        self.fleet.isolate(worker, Some(ix));
+                    }
+                }
+                break;
+            }
+        }
+    }
+
+    fn is_on(&self, ix: Ix, worker: WorkerId) -> bool {
+        self.tasks[ix].state == State::Assigned(worker)
+    }
+
+    /// Whether a worker could run a suspect of a class alone, now.
+    fn is_empty_for(&self, id: WorkerId, class: u32) -> bool {
+        let resources = &self.classes[class as usize].rules.resources;
+        self.fleet.get(id).is_some_and(|worker| {
+            worker.takes_tasks() && worker.active() == 0 && worker.is_able(class) && worker.has_resources(resources)
+        })
     }
 
     /// Sends a task to a worker.
@@ -301,6 +319,10 @@ impl Scheduler {
             if !self.fleet.is_open(worker) || self.tasks[ix].suspect {
                 continue;
             }
+            // With more dependents than that, others will want the value too.
+            if self.tasks[ix].dependents.len() > INPUTS_LOOKED_AT {
+                continue;
+            }
             for at in 0..self.tasks[ix].dependents.len() {
                 let reader = self.tasks[ix].dependents[at];
                 if self.fleet.is_open(worker) && !stack.contains(&reader) && self.goes_ahead(reader) == Some(worker) {
@@ -310,15 +332,19 @@ impl Scheduler {
         }
     }
 
-    fn count_to(&mut self, ix: Ix, worker: WorkerId) {
+    pub(crate) fn count_to(&mut self, ix: Ix, worker: WorkerId) {
         let expected = self.expected(ix).min(u64::from(u32::MAX)) as u32;
+        self.tasks.set_state(ix, State::Assigned(worker));
         let task = &mut self.tasks[ix];
-        task.state = State::Assigned(worker);
         task.expected = expected;
+        task.begun = false;
         task.recalled = false;
-        let (urgency, class) = (task.priority.urgency, task.class);
+        let (priority, class) = (task.priority, task.class);
+        let urgency = priority.urgency;
+        self.fleet.count_urgency(urgency, 1);
         if let Some(record) = self.fleet.get_mut(worker) {
-            record.assigned.insert(ix);
+            record.spent = false;
+            record.assigned.insert((priority, ix));
             record.load += u64::from(expected);
             *record.urgencies.entry(urgency).or_insert(0) += 1;
             let rules: &Rules = &self.classes[class as usize].rules;
@@ -331,10 +357,12 @@ impl Scheduler {
     pub(crate) fn unassign(&mut self, ix: Ix, worker: WorkerId) {
         let task = &mut self.tasks[ix];
         task.recalled = false;
-        let (expected, urgency, class) = (u64::from(task.expected), task.priority.urgency, task.class);
+        let (expected, priority, class) = (u64::from(task.expected), task.priority, task.class);
+        let urgency = priority.urgency;
         if let Some(record) = self.fleet.get_mut(worker)
-            && record.assigned.remove(&ix)
+            && record.assigned.remove(&(priority, ix))
         {
+            record.asked.remove(&ix);
             record.load -= expected;
             record.seceded.remove(&ix);
             if let Some(count) = record.urgencies.get_mut(&urgency) {
@@ -345,8 +373,9 @@ impl Scheduler {
             }
             record.change_resources(&self.classes[class as usize].rules.resources, 1.0);
             if record.isolates == Some(ix) {
-                record.isolates = None;
+                self.fleet.isolate(worker, None);
             }
+            self.fleet.count_urgency(urgency, -1);
         }
         self.fleet.relist(worker);
         self.hungry.push(worker);
@@ -356,7 +385,7 @@ impl Scheduler {
     /// missing.
     fn goes_ahead(&self, ix: Ix) -> Option<WorkerId> {
         let task = &self.tasks[ix];
-        if task.state != State::Waiting || task.class != 0 || task.suspect || task.inputs.len() > AHEAD_INPUTS_MAX {
+        if task.state != State::Waiting || task.class != 0 || task.suspect || task.inputs.len() > INPUTS_LOOKED_AT {
             return None;
         }
         if task.rules.as_ref().is_some_and(|rules| !rules.workers.is_empty()) {
@@ -381,7 +410,8 @@ impl Scheduler {
 
     /// Sends a task that has just begun to wait ahead of its inputs, if that may be.
     pub(crate) fn send_after_inputs(&mut self, ix: Ix) {
-        if let Some(worker) = self.goes_ahead(ix)
+        if self.now >= self.held_until
+            && let Some(worker) = self.goes_ahead(ix)
             && self.fleet.is_open(worker)
         {
             self.put_on(ix, worker);

@@ -1,11 +1,13 @@
 //! What the scheduler knows of each task: one compact record, found by number, or by key.
 
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hashbrown::HashTable;
 use smallvec::SmallVec;
 
-use crate::ids::Map;
+use crate::ids::Mixed;
 use crate::message::{Failure, Rules};
 use crate::{ClientId, Key, Priority, WorkerId};
 
@@ -52,16 +54,17 @@ pub(crate) struct Record {
     pub(crate) class: u32,
     pub(crate) rules: Option<Arc<Rules>>,
     pub(crate) priority: Priority,
+    /// Changes by [`Records::set_state`] only.
     pub(crate) state: State,
     /// While waiting: how many inputs are not there.
     pub(crate) pending: u32,
     /// How many dependents wait for the value, or may be using it.
     pub(crate) readers: u32,
     pub(crate) attempt: u32,
-    pub(crate) inputs: SmallVec<[Ix; 2]>,
-    pub(crate) dependents: SmallVec<[Ix; 2]>,
-    pub(crate) wanted: SmallVec<[ClientId; 2]>,
-    pub(crate) holders: SmallVec<[WorkerId; 2]>,
+    pub(crate) inputs: SmallVec<[Ix; 4]>,
+    pub(crate) dependents: SmallVec<[Ix; 4]>,
+    pub(crate) wanted: SmallVec<[ClientId; 4]>,
+    pub(crate) holders: SmallVec<[WorkerId; 4]>,
     /// The encoded value, if it is small: as good as one more holder.
     pub(crate) value: Option<Bytes>,
     pub(crate) nbytes: u64,
@@ -72,8 +75,14 @@ pub(crate) struct Record {
     /// Workers that died while they had it, one of them at least with nothing else.
     pub(crate) deaths: u8,
     pub(crate) suspect: bool,
+    /// How often it was given back because an input could not be had.
+    pub(crate) lacked: u8,
+    /// Whether its worker has said that it has begun.
+    pub(crate) begun: bool,
     /// Asked back from its worker.
     pub(crate) recalled: bool,
+    /// A client has cancelled it: if nobody else needs it, it is stopped even if it runs.
+    pub(crate) cancelled: bool,
 }
 
 impl Record {
@@ -92,11 +101,55 @@ impl Record {
     }
 }
 
+impl State {
+    /// All kinds of states, by number.
+    pub(crate) const COUNT: usize = 6;
+    pub(crate) const RELEASED: usize = 0;
+    pub(crate) const WAITING: usize = 1;
+    pub(crate) const READY: usize = 2;
+    pub(crate) const ASSIGNED: usize = 3;
+    pub(crate) const MEMORY: usize = 4;
+    pub(crate) const FAILED: usize = 5;
+
+    pub(crate) fn number(self) -> usize {
+        match self {
+            State::Released => Self::RELEASED,
+            State::Waiting => Self::WAITING,
+            State::Ready(_) => Self::READY,
+            State::Assigned(_) => Self::ASSIGNED,
+            State::Memory => Self::MEMORY,
+            State::Failed => Self::FAILED,
+        }
+    }
+}
+
+/// Records in one block: millions of them grow without ever being moved.
+const BLOCK: usize = 1 << 12;
+
+/// All records.
 #[derive(Default)]
 pub(crate) struct Records {
-    slots: Vec<Option<Record>>,
+    blocks: Vec<Vec<Option<Record>>>,
     free: Vec<Ix>,
-    by_key: Map<Key, Ix>,
+    /// The numbers of the records, by the hash of their keys; the keys are in the records.
+    by_key: HashTable<Ix>,
+    /// Of each group: how many tasks are in which state.
+    counts: Vec<[u32; State::COUNT]>,
+}
+
+fn hash(key: Key) -> u64 {
+    let mut hasher = Mixed::default();
+    hasher.write_u128(key.0);
+    hasher.finish()
+}
+
+fn slot(blocks: &[Vec<Option<Record>>], ix: Ix) -> Option<&Record> {
+    blocks.get(ix as usize / BLOCK)?.get(ix as usize % BLOCK)?.as_ref()
+}
+
+/// The hash of the key of a record that exists.
+fn hash_of(blocks: &[Vec<Option<Record>>], ix: Ix) -> u64 {
+    slot(blocks, ix).map_or(0, |record| hash(record.key))
 }
 
 impl Records {
@@ -105,38 +158,66 @@ impl Records {
     }
 
     pub(crate) fn find(&self, key: Key) -> Option<Ix> {
-        self.by_key.get(&key).copied()
+        let same = |ix: &Ix| slot(&self.blocks, *ix).is_some_and(|record| record.key == key);
+        self.by_key.find(hash(key), same).copied()
     }
 
     pub(crate) fn insert(&mut self, record: Record) -> Ix {
-        let key = record.key;
+        let (key, group, state) = (record.key, record.group as usize, record.state);
         let ix = match self.free.pop() {
             Some(ix) => {
-                self.slots[ix as usize] = Some(record);
+                self.blocks[ix as usize / BLOCK][ix as usize % BLOCK] = Some(record);
                 ix
             }
             None => {
-                self.slots.push(Some(record));
-                self.slots.len() as Ix - 1
+                if self.blocks.last().is_none_or(|block| block.len() == BLOCK) {
+                    // A small cluster does not pay for a large one.
+                    let room = if self.blocks.is_empty() { 0 } else { BLOCK };
+                    self.blocks.push(Vec::with_capacity(room));
+                }
+                let last = self.blocks.len() - 1;
+                self.blocks[last].push(Some(record));
+                (last * BLOCK + self.blocks[last].len() - 1) as Ix
             }
         };
-        self.by_key.insert(key, ix);
+        let blocks = &self.blocks;
+        self.by_key.insert_unique(hash(key), ix, |ix| hash_of(blocks, *ix));
+        if self.counts.len() <= group {
+            self.counts.resize(group + 1, [0; State::COUNT]);
+        }
+        self.counts[group][state.number()] += 1;
         ix
     }
 
     pub(crate) fn remove(&mut self, ix: Ix) -> Option<Record> {
-        let record = self.slots.get_mut(ix as usize)?.take()?;
-        self.by_key.remove(&record.key);
+        let record = self.blocks.get_mut(ix as usize / BLOCK)?.get_mut(ix as usize % BLOCK)?.take()?;
+        if let Ok(entry) = self.by_key.find_entry(hash(record.key), |other| *other == ix) {
+            entry.remove();
+        }
+        self.counts[record.group as usize][record.state.number()] -= 1;
         self.free.push(ix);
         Some(record)
     }
 
     pub(crate) fn contains(&self, ix: Ix) -> bool {
-        self.slots.get(ix as usize).is_some_and(Option::is_some)
+        slot(&self.blocks, ix).is_some()
+    }
+
+    pub(crate) fn set_state(&mut self, ix: Ix, state: State) {
+        let task = &mut self[ix];
+        let (group, before) = (task.group as usize, std::mem::replace(&mut task.state, state));
+        self.counts[group][before.number()] -= 1;
+        self.counts[group][state.number()] += 1;
+    }
+
+    /// How many tasks of each group are in which state, by [`State::number`].
+    pub(crate) fn counts(&self) -> &[[u32; State::COUNT]] {
+        &self.counts
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Ix, &Record)> {
-        self.slots.iter().enumerate().filter_map(|(ix, slot)| Some((ix as Ix, slot.as_ref()?)))
+        let all = self.blocks.iter().flatten().enumerate();
+        all.filter_map(|(ix, slot)| Some((ix as Ix, slot.as_ref()?)))
     }
 }
 
@@ -144,14 +225,14 @@ impl std::ops::Index<Ix> for Records {
     type Output = Record;
     #[expect(clippy::expect_used, reason = "numbers come from records that exist; anything else is a bug here")]
     fn index(&self, ix: Ix) -> &Record {
-        self.slots[ix as usize].as_ref().expect("the record exists")
+        slot(&self.blocks, ix).expect("the record exists")
     }
 }
 
 impl std::ops::IndexMut<Ix> for Records {
     #[expect(clippy::expect_used, reason = "as for Index")]
     fn index_mut(&mut self, ix: Ix) -> &mut Record {
-        self.slots[ix as usize].as_mut().expect("the record exists")
+        self.blocks[ix as usize / BLOCK][ix as usize % BLOCK].as_mut().expect("the record exists")
     }
 }
 

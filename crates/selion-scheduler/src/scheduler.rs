@@ -2,7 +2,7 @@
 //!
 //! `flow` moves tasks from state to state, `place` chooses workers, `loss` mends what dead workers leave behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use crate::ids::{Map, Set};
 use crate::message::{
     Failure, FailureKind, FromClient, FromWorker, Rules, Submit, Task, ToClient, ToWorker, WorkerInfo,
 };
-use crate::recent::{GroupSummary, Ran, Recent};
+use crate::recent::{Ran, Recent};
 use crate::records::{Ix, NO_BLOB, Queue, Record, Records, State};
 use crate::{BlobId, ClientId, Key, Micros, Priority, WorkerId};
 
@@ -21,6 +21,9 @@ use crate::{BlobId, ClientId, Key, Micros, Priority, WorkerId};
 pub(crate) const SHORTEST: u64 = 20;
 /// What a task is taken to run for before one of its kind has run. Microseconds.
 pub(crate) const UNKNOWN: u64 = 10_000;
+
+/// How long nothing is sent out after a client came back from another scheduler: workers come back meanwhile.
+const RETURN: Micros = 600_000;
 
 /// What may be set.
 #[derive(Clone, Debug)]
@@ -65,6 +68,23 @@ pub(crate) struct Class {
     pub(crate) queue: BTreeSet<(Priority, Ix)>,
     /// Since when no worker that is there may run them.
     pub(crate) since: Option<Micros>,
+    /// Whether it is in [`Scheduler::stirred`].
+    pub(crate) stirred: bool,
+}
+
+impl Class {
+    fn new(rules: Arc<Rules>) -> Self {
+        Class { rules, queue: BTreeSet::new(), since: None, stirred: false }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Client {
+    /// What it has wanted since the list was last tidied: a list takes a tenth of the time of a set.
+    pub(crate) wishes: Vec<Ix>,
+    /// How many tasks it wants.
+    pub(crate) wants: usize,
+    outbox: Vec<ToClient>,
 }
 
 /// Tasks that are called the same.
@@ -97,7 +117,7 @@ pub(crate) struct Blob {
 ///     group: 0, rules: 0, place: 0, wanted: true,
 /// };
 /// let submit = Submit {
-///     blobs: vec![(BlobId(9), "inc".into())], groups: vec!["inc".into()], rules: vec![], tasks: vec![task],
+///     blobs: vec![(BlobId(9), "inc".into())], groups: vec!["inc".into()], tasks: vec![task], ..Submit::default()
 /// };
 /// scheduler.from_client(ClientId(0), FromClient::Submit(submit));
 /// let actions = scheduler.actions();
@@ -108,14 +128,19 @@ pub struct Scheduler {
     pub(crate) now: Micros,
     pub(crate) tasks: Records,
     pub(crate) fleet: Fleet,
-    pub(crate) clients: Map<ClientId, Set<Ix>>,
+    pub(crate) clients: Map<ClientId, Client>,
     pub(crate) groups: Vec<Group>,
-    group_names: std::collections::HashMap<Arc<str>, u32>,
+    group_names: HashMap<Arc<str>, u32>,
     pub(crate) classes: Vec<Class>,
+    /// The classes by what they say.
+    class_names: HashMap<String, u32>,
+    /// Classes of restrictions of which a task may have become able to go somewhere.
+    pub(crate) stirred: Vec<u32>,
     pub(crate) blobs: Vec<Blob>,
     free_blobs: Vec<u32>,
     blob_ids: Map<BlobId, u32>,
-    pub(crate) suspects: BTreeSet<(Priority, Ix)>,
+    /// Suspects that could run, by class.
+    pub(crate) suspects: BTreeMap<u32, BTreeSet<(Priority, Ix)>>,
     /// Workers by how much lies in their own queue.
     pub(crate) backlogs: BTreeSet<(u64, WorkerId)>,
     /// Workers that may have become able to take more.
@@ -125,9 +150,12 @@ pub struct Scheduler {
     pub(crate) unclaimed_runs: Map<Key, (WorkerId, u32)>,
     pub(crate) unclaimed_since: Micros,
     pub(crate) retiring: Vec<WorkerId>,
+    pub(crate) held_until: Micros,
+    /// Whether something that only a retiring worker holds is to be moved.
+    pub(crate) moves_due: bool,
     generation: u32,
-    to_workers: Map<WorkerId, Vec<ToWorker>>,
-    to_clients: Map<ClientId, Vec<ToClient>>,
+    /// Clients that something is to be said to, in the order in which it came up.
+    answered: Vec<ClientId>,
     pub(crate) others: Vec<Action>,
     pub(crate) done_total: u64,
     pub(crate) recent: Recent,
@@ -136,7 +164,6 @@ pub struct Scheduler {
 impl Scheduler {
     /// A scheduler without workers, clients, tasks.
     pub fn new(config: Config) -> Self {
-        let anything = Class { rules: Arc::new(Rules::default()), queue: BTreeSet::new(), since: None };
         Scheduler {
             config,
             now: 0,
@@ -144,21 +171,24 @@ impl Scheduler {
             fleet: Fleet::default(),
             clients: Map::default(),
             groups: Vec::new(),
-            group_names: std::collections::HashMap::new(),
-            classes: vec![anything],
+            group_names: HashMap::new(),
+            classes: vec![Class::new(Arc::new(Rules::default()))],
+            class_names: HashMap::new(),
+            stirred: Vec::new(),
             blobs: Vec::new(),
             free_blobs: Vec::new(),
             blob_ids: Map::default(),
-            suspects: BTreeSet::new(),
+            suspects: BTreeMap::new(),
             backlogs: BTreeSet::new(),
             hungry: Vec::new(),
             unclaimed: Map::default(),
             unclaimed_runs: Map::default(),
             unclaimed_since: 0,
             retiring: Vec::new(),
+            held_until: 0,
+            moves_due: false,
             generation: 0,
-            to_workers: Map::default(),
-            to_clients: Map::default(),
+            answered: Vec::new(),
             others: Vec::new(),
             done_total: 0,
             recent: Recent::default(),
@@ -169,8 +199,12 @@ impl Scheduler {
     pub fn actions(&mut self) -> Vec<Action> {
         self.settle();
         let mut actions = std::mem::take(&mut self.others);
-        actions.extend(self.to_workers.drain().map(|(worker, messages)| Action::Tell(worker, messages)));
-        actions.extend(self.to_clients.drain().map(|(client, messages)| Action::Answer(client, messages)));
+        actions.extend(self.fleet.take_outboxes().map(|(worker, messages)| Action::Tell(worker, messages)));
+        for id in std::mem::take(&mut self.answered) {
+            if let Some(client) = self.clients.get_mut(&id) {
+                actions.push(Action::Answer(id, std::mem::take(&mut client.outbox)));
+            }
+        }
         actions
     }
 
@@ -180,15 +214,16 @@ impl Scheduler {
     }
 
     pub(crate) fn tell(&mut self, worker: WorkerId, message: ToWorker) {
-        self.to_workers.entry(worker).or_default().push(message);
+        self.fleet.tell(worker, message);
     }
 
     pub(crate) fn answer(&mut self, client: ClientId, message: ToClient) {
-        self.to_clients.entry(client).or_default().push(message);
-    }
-
-    pub(crate) fn unsay(&mut self, worker: WorkerId) {
-        self.to_workers.remove(&worker);
+        if let Some(record) = self.clients.get_mut(&client) {
+            if record.outbox.is_empty() {
+                self.answered.push(client);
+            }
+            record.outbox.push(message);
+        }
     }
 
     /// A client has come.
@@ -198,27 +233,27 @@ impl Scheduler {
 
     /// A client has gone: nothing that only it wanted goes on.
     pub fn client_left(&mut self, client: ClientId) {
-        let Some(wanted) = self.clients.remove(&client) else { return };
-        let mut wanted: Vec<Ix> = wanted.into_iter().collect();
-        wanted.sort_unstable();
-        for ix in wanted {
-            crate::records::unlink(&mut self.tasks[ix].wanted, &client);
-            self.check_needed(ix);
+        let Some(record) = self.clients.remove(&client) else { return };
+        for ix in record.wishes {
+            // What it did not want any more may be forgotten.
+            if self.tasks.contains(ix) && crate::records::unlink(&mut self.tasks[ix].wanted, &client) {
+                self.check_needed(ix);
+            }
         }
-        self.to_clients.remove(&client);
     }
 
     /// A worker has come, or come back.
     pub fn worker_joined(&mut self, id: WorkerId, mut info: WorkerInfo) {
         let holds = std::mem::take(&mut info.holds);
         let runs = std::mem::take(&mut info.runs);
-        let mut worker = Worker::new(info, self.now);
-        for (number, class) in (0..).zip(&self.classes).skip(1) {
-            if may_run(&class.rules, &worker) {
-                worker.classes.push(number);
-            }
-        }
+        let worker = Worker::new(info, self.now);
+        let able = (0..).zip(&self.classes).skip(1).filter(|(_, class)| may_run(&class.rules, &worker));
+        let able: Vec<(u32, Arc<Rules>)> = able.map(|(number, class)| (number, Arc::clone(&class.rules))).collect();
         self.fleet.insert(id, worker);
+        for (class, rules) in able {
+            self.fleet.enable(id, class, rules);
+        }
+        self.moves_due = true;
         if !holds.is_empty() || !runs.is_empty() {
             self.unclaimed_since = self.now;
         }
@@ -253,7 +288,7 @@ impl Scheduler {
             }
             FromClient::Want(keys) => {
                 for key in keys {
-                    match self.tasks.find(key) {
+                    match self.find_or_adopt(key) {
                         Some(ix) => self.want(ix, client),
                         None => self.refuse(client, key, FailureKind::Unknown, "the scheduler does not know it"),
                     }
@@ -311,20 +346,21 @@ impl Scheduler {
                 Some(ix) if self.tasks[ix].state == State::Assigned(worker) => {} // it will say that it is done
                 _ => self.tell(worker, ToWorker::Drop(vec![key])),
             },
-            FromWorker::NotAcquired(_) => self.move_again(),
-            FromWorker::Status(status) => {
-                if let Some(record) = self.fleet.get_mut(worker) {
-                    record.status = status;
-                }
-                self.fleet.relist(worker);
-                self.hungry.push(worker);
-            }
+            FromWorker::NotAcquired(key) => match self.tasks.find(key) {
+                // It was asked whether it still has it.
+                Some(ix) if self.tasks[ix].holders.contains(&worker) => self.lose_copy(ix, worker),
+                _ => {} // what is to be moved is tried again with the next watch
+            },
+            FromWorker::Status(status) => self.status(worker, status),
             FromWorker::Leave => self.retire(worker),
         }
     }
 
     fn submit(&mut self, client: ClientId, submit: Submit) {
-        let Submit { blobs, groups, rules, tasks } = submit;
+        let Submit { blobs, groups, rules, tasks, again } = submit;
+        if again {
+            self.held_until = self.now + RETURN;
+        }
         self.generation = self.generation.wrapping_add(1);
         for (id, bytes) in blobs {
             self.blob_ids.entry(id).or_insert_with(|| {
@@ -343,18 +379,39 @@ impl Scheduler {
         }
         let groups: Vec<u32> = groups.into_iter().map(|name| self.group(name)).collect();
         let rules: Vec<(Arc<Rules>, u32)> = rules.into_iter().map(|rules| self.class(rules)).collect();
-        let mut wanted = Vec::new();
+        let (mut wanted, mut others) = (Vec::new(), Vec::new());
         for task in tasks {
             let (key, wants) = (task.key, task.wanted);
             match self.intern(task, &groups, &rules) {
                 Ok(ix) if wants => wanted.push(ix),
-                Ok(_) => {}
+                Ok(ix) => others.push(ix),
                 Err((kind, message)) => self.refuse(client, key, kind, &message),
             }
         }
         for ix in wanted {
             self.want(ix, client);
         }
+        // What nobody wants and nothing reads is not remembered.
+        for ix in others {
+            if self.tasks.contains(ix) && self.tasks[ix].dependents.is_empty() {
+                self.check_needed(ix);
+            }
+        }
+    }
+
+    fn status(&mut self, id: WorkerId, status: crate::message::Status) {
+        let Some(record) = self.fleet.get_mut(id) else { return };
+        let pauses = status.paused && !record.status.paused;
+        record.status = status;
+        self.fleet.relist(id);
+        if pauses {
+            self.requeue_near(id);
+            // What it has not begun others may begin at once.
+            if self.fleet.open(0).next().is_some() {
+                self.recall_all(id);
+            }
+        }
+        self.hungry.push(id);
     }
 
     /// The record of a task, new or known.
@@ -366,19 +423,32 @@ impl Scheduler {
                 .get(&id)
                 .ok_or_else(|| (FailureKind::Unknown, "its function has not been sent".to_owned()))?,
         };
-        let mut inputs: SmallVec<[Ix; 2]> = SmallVec::with_capacity(task.inputs.len());
+        let mut inputs: SmallVec<[Ix; 4]> = SmallVec::with_capacity(task.inputs.len());
         for input in &task.inputs {
-            match self.tasks.find(*input) {
+            match self.find_or_adopt(*input) {
                 Some(ix) => inputs.push(ix),
                 None => return Err((FailureKind::Unknown, format!("its input {input} is not known to the scheduler"))),
             }
         }
-        if inputs.len() > 1 {
+        if inputs.len() > 8 {
             let mut seen = Set::default();
             inputs.retain(|ix| seen.insert(*ix));
+        } else {
+            for at in (1..inputs.len()).rev() {
+                if inputs[..at].contains(&inputs[at]) {
+                    inputs.remove(at);
+                }
+            }
         }
         if let Some(ix) = self.tasks.find(task.key) {
             let known = &self.tasks[ix];
+            if known.blob == NO_BLOB && blob != NO_BLOB && known.is_there() && inputs.is_empty() {
+                // Its value was known, but not how it was made.
+                self.blobs[blob as usize].users += 1;
+                let known = &mut self.tasks[ix];
+                (known.blob, known.index, known.args) = (blob, task.index, task.args);
+                return Ok(ix);
+            }
             let same =
                 known.blob == blob && known.index == task.index && known.args == task.args && known.inputs == inputs;
             return if same || blob == NO_BLOB {
@@ -416,7 +486,10 @@ impl Scheduler {
             expected: 0,
             deaths: 0,
             suspect: false,
+            lacked: 0,
+            begun: false,
             recalled: false,
+            cancelled: false,
         };
         let ix = self.tasks.insert(record);
         for input in inputs {
@@ -437,6 +510,31 @@ impl Scheduler {
         Ok(ix)
     }
 
+    /// The task of a key; one that no client has told of, but of which workers hold the value from before, is known as
+    /// data from now on.
+    fn find_or_adopt(&mut self, key: Key) -> Option<Ix> {
+        if let Some(ix) = self.tasks.find(key) {
+            return Some(ix);
+        }
+        if !self.unclaimed.contains_key(&key) {
+            return None;
+        }
+        let task = Task {
+            key,
+            blob: None,
+            index: 0,
+            args: Bytes::new(),
+            inputs: Vec::new(),
+            nbytes: 0,
+            group: 0,
+            rules: 0,
+            place: 0,
+            wanted: false,
+        };
+        let group = self.group("data".into());
+        self.intern(task, &[group], &[]).ok()
+    }
+
     fn group(&mut self, name: Arc<str>) -> u32 {
         *self.group_names.entry(name).or_insert_with_key(|name| {
             self.groups.push(Group { name: Arc::clone(name), micros: None, done: 0, spent: 0 });
@@ -450,21 +548,17 @@ impl Scheduler {
         if (rules.workers.is_empty() || rules.allow_other_workers) && rules.resources.is_empty() {
             return (rules, 0);
         }
-        let alike = |class: &Class| {
-            class.rules.resources == rules.resources
-                && (class.rules.allow_other_workers || class.rules.workers == rules.workers)
-        };
-        if let Some(number) = self.classes.iter().skip(1).position(alike) {
-            return (rules, number as u32 + 1);
+        let workers = if rules.allow_other_workers { &[][..] } else { &rules.workers[..] };
+        let name = format!("{workers:?} {:?}", rules.resources);
+        if let Some(number) = self.class_names.get(&name) {
+            return (rules, *number);
         }
         let number = self.classes.len() as u32;
-        self.classes.push(Class { rules: Arc::clone(&rules), queue: BTreeSet::new(), since: None });
-        let able: Vec<WorkerId> =
-            self.fleet.iter().filter(|(_, worker)| may_run(&rules, worker)).map(|(id, _)| id).collect();
-        for id in able {
-            if let Some(worker) = self.fleet.get_mut(id) {
-                worker.classes.push(number);
-            }
+        self.class_names.insert(name, number);
+        self.classes.push(Class::new(Arc::clone(&rules)));
+        let able = self.fleet.iter().filter(|(_, worker)| may_run(&rules, worker)).map(|(id, _)| id);
+        for id in able.collect::<Vec<_>>() {
+            self.fleet.enable(id, number, Arc::clone(&rules));
         }
         (rules, number)
     }
@@ -541,12 +635,12 @@ impl Scheduler {
         if let Some(rules) = &task.rules
             && !rules.workers.is_empty()
         {
-            let wished = self
-                .fleet
-                .iter()
-                .filter(|(_, worker)| worker.takes_tasks() && rules.workers.iter().any(|name| worker.is_called(name)))
-                .min_by_key(|(id, worker)| (worker.wait() + worker.near_load, *id));
-            if let Some((id, _)) = wished {
+            let named = rules.workers.iter().flat_map(|name| self.fleet.called(name));
+            let wished = named
+                .filter_map(|id| Some((self.fleet.get(*id)?, *id)))
+                .filter(|(worker, _)| worker.takes_tasks())
+                .min_by_key(|(worker, id)| (worker.wait() + worker.near_load, *id));
+            if let Some((_, id)) = wished {
                 return Queue::Near(id);
             }
         }
@@ -580,6 +674,31 @@ pub struct Summary {
     pub expected_seconds: f64,
 }
 
+/// What is known of the tasks of one name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupSummary {
+    /// What they are called.
+    pub name: Arc<str>,
+    /// How many have run since the start.
+    pub done: u64,
+    /// How long they run, in microseconds, as a moving average.
+    pub micros: Option<u64>,
+    /// How long those that have run did so together, in microseconds.
+    pub spent: u64,
+    /// Tasks known of which nobody needs the value now.
+    pub released: u32,
+    /// Tasks of which inputs are not there.
+    pub waiting: u32,
+    /// Tasks that could run and wait for a worker.
+    pub queued: u32,
+    /// Tasks on workers.
+    pub processing: u32,
+    /// Values that somebody needs.
+    pub in_memory: u32,
+    /// Tasks that failed and are remembered.
+    pub failed: u32,
+}
+
 /// What is known of one worker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerSummary {
@@ -602,58 +721,40 @@ pub struct WorkerSummary {
 }
 
 impl Scheduler {
-    /// Numbers for people and for adaptive scaling. O(tasks).
+    /// Numbers for people and for adaptive scaling. O(workers + groups).
     pub fn summary(&self) -> Summary {
         let mut summary = Summary { tasks: self.tasks.len(), done: self.done_total, ..Summary::default() };
-        let mut micros = 0;
-        for (ix, task) in self.tasks.iter() {
-            match task.state {
-                State::Ready(_) => {
-                    summary.queued += 1;
-                    micros += self.expected(ix);
-                }
-                State::Assigned(_) => {
-                    summary.processing += 1;
-                    micros += u64::from(task.expected);
-                }
-                State::Waiting => micros += self.expected(ix),
-                State::Memory => summary.in_memory += 1,
-                State::Failed => summary.failed += 1,
-                State::Released => {}
-            }
+        let mut micros: u64 = self.fleet.iter().map(|(_, worker)| worker.load).sum();
+        for (group, counts) in self.groups.iter().zip(self.tasks.counts()) {
+            let count = |state: usize| counts[state] as usize;
+            summary.queued += count(State::READY);
+            summary.processing += count(State::ASSIGNED);
+            summary.in_memory += count(State::MEMORY);
+            summary.failed += count(State::FAILED);
+            let expected = group.micros.unwrap_or(UNKNOWN).max(SHORTEST);
+            micros += expected * u64::from(counts[State::READY] + counts[State::WAITING]);
         }
         summary.expected_seconds = micros as f64 * 1e-6;
         summary
     }
 
-    /// The same by what tasks are called: those of which there are any, or have been. O(tasks).
+    /// What is known of the tasks of each name, of those names that have any.
     pub fn groups(&self) -> Vec<GroupSummary> {
-        let mut groups: Vec<GroupSummary> = self
-            .groups
-            .iter()
-            .map(|group| GroupSummary {
-                name: Arc::clone(&group.name),
-                done: group.done,
-                micros: group.spent,
-                waiting: 0,
-                queued: 0,
-                processing: 0,
-                in_memory: 0,
-                failed: 0,
-            })
-            .collect();
-        for (_, task) in self.tasks.iter() {
-            let Some(group) = groups.get_mut(task.group as usize) else { continue };
-            match task.state {
-                State::Waiting => group.waiting += 1,
-                State::Ready(_) => group.queued += 1,
-                State::Assigned(_) => group.processing += 1,
-                State::Memory => group.in_memory += 1,
-                State::Failed => group.failed += 1,
-                State::Released => {}
-            }
-        }
-        groups
+        let groups = self.groups.iter().zip(self.tasks.counts());
+        let groups = groups.filter(|(group, counts)| group.done > 0 || counts.iter().any(|count| *count > 0));
+        let groups = groups.map(|(group, counts)| GroupSummary {
+            name: Arc::clone(&group.name),
+            done: group.done,
+            micros: group.micros,
+            spent: group.spent,
+            released: counts[State::RELEASED],
+            waiting: counts[State::WAITING],
+            queued: counts[State::READY],
+            processing: counts[State::ASSIGNED],
+            in_memory: counts[State::MEMORY],
+            failed: counts[State::FAILED],
+        });
+        groups.collect()
     }
 
     /// The tasks that have run lately, from number `after` on as far as they are remembered, and the number of the next.
@@ -695,7 +796,8 @@ impl Scheduler {
 
     /// The keys of the tasks that a worker has.
     pub fn assigned_to(&self, worker: WorkerId) -> Vec<Key> {
-        let tasks = self.fleet.get(worker).map(|worker| worker.assigned.iter().map(|ix| self.tasks[*ix].key).collect());
+        let tasks =
+            self.fleet.get(worker).map(|worker| worker.assigned.iter().map(|(_, ix)| self.tasks[*ix].key).collect());
         tasks.unwrap_or_default()
     }
 
@@ -791,7 +893,7 @@ impl Scheduler {
                     let entry = (task.priority, ix);
                     let there = match queue {
                         Queue::Class(class) => self.classes[class as usize].queue.contains(&entry),
-                        Queue::Suspects => self.suspects.contains(&entry),
+                        Queue::Suspects => self.suspects.get(&task.class).is_some_and(|queue| queue.contains(&entry)),
                         Queue::Near(id) => self.fleet.get(id).is_some_and(|worker| worker.near.contains(&entry)),
                     };
                     assert!(there, "{:?} is in its queue {queue:?}", task.key);
@@ -800,7 +902,11 @@ impl Scheduler {
                 }
                 State::Assigned(id) => {
                     let worker = self.fleet.get(id);
-                    assert!(worker.is_some_and(|worker| worker.assigned.contains(&ix)), "{:?} is on {id:?}", task.key);
+                    assert!(
+                        worker.is_some_and(|worker| worker.assigned.contains(&(task.priority, ix))),
+                        "{:?} is on {id:?}",
+                        task.key
+                    );
                     assert!(task.is_needed() || task.recalled);
                 }
                 State::Memory => {
@@ -813,12 +919,44 @@ impl Scheduler {
                 State::Failed => assert!(task.failure.is_some()),
             }
         }
-        for (_, worker) in self.fleet.iter() {
-            let load: u64 = worker.assigned.iter().map(|ix| u64::from(self.tasks[*ix].expected)).sum();
-            assert_eq!(worker.load, load);
-            assert!(worker.holds.iter().all(|ix| self.tasks.contains(*ix)));
+        let mut counts = vec![[0; State::COUNT]; self.tasks.counts().len()];
+        for (_, task) in self.tasks.iter() {
+            counts[task.group as usize][task.state.number()] += 1;
         }
-        let idle = self.fleet.open().find(|id| self.fleet.get(*id).is_some_and(|worker| worker.assigned.is_empty()));
-        assert!(idle.is_none() || self.classes[0].queue.is_empty(), "a worker idles beside work");
+        assert_eq!(counts, self.tasks.counts());
+        self.fleet.validate();
+        for (id, worker) in self.fleet.iter() {
+            let load: u64 = worker.assigned.iter().map(|(_, ix)| u64::from(self.tasks[*ix].expected)).sum();
+            assert_eq!(worker.load, load, "load of {id:?}");
+            assert!(worker.assigned.iter().all(|(_, ix)| self.tasks[*ix].state == State::Assigned(id)));
+            assert!(worker.holds.iter().all(|ix| self.tasks[*ix].holders.contains(&id)));
+            let held: u64 = worker.holds.iter().map(|ix| self.tasks[*ix].nbytes).sum();
+            assert_eq!(worker.held_bytes, held, "bytes held by {id:?}");
+            for (_, ix) in &worker.near {
+                assert_eq!(self.tasks[*ix].state, State::Ready(Queue::Near(id)));
+            }
+            let near: u64 = worker.near.iter().map(|(_, ix)| u64::from(self.tasks[*ix].expected)).sum();
+            assert_eq!(worker.near_load, near, "backlog of {id:?}");
+            for ix in worker.leaving.keys() {
+                assert!(worker.holds.contains(ix) && worker.duty == Duty::Retiring);
+            }
+        }
+        for (id, client) in &self.clients {
+            let wanted = self.tasks.iter().filter(|(_, task)| task.wanted.contains(id));
+            assert_eq!(client.wants, wanted.count(), "wishes of {id:?}");
+        }
+        if self.now < self.held_until {
+            return;
+        }
+        for (number, class) in (0..).zip(&self.classes) {
+            let stuck = self.fleet.open(number).next().filter(|_| !class.queue.is_empty());
+            assert!(stuck.is_none(), "{stuck:?} takes more and there is more for it");
+        }
+        for (_, worker) in self.fleet.iter() {
+            assert!(!worker.is_open() || worker.near.is_empty(), "a worker idles beside its own work");
+        }
+        for class in self.suspects.keys() {
+            assert!(self.fleet.idle(*class).is_none(), "a worker idles beside a suspect");
+        }
     }
 }

@@ -33,6 +33,17 @@ impl Wishes {
         self.blobs.contains_key(&blob)
     }
 
+    /// Whether the key of a task is in use for another call.
+    pub fn contradicts(&self, task: &Task) -> bool {
+        self.recipes.get(&task.key).is_some_and(|known| {
+            let known = &known.task;
+            known.blob != task.blob
+                || known.index != task.index
+                || known.args != task.args
+                || known.inputs != task.inputs
+        })
+    }
+
     /// Whether the recipe of a task is remembered: its value is wanted, or needed for another that is.
     pub fn knows(&self, key: Key) -> bool {
         self.recipes.contains_key(&key)
@@ -104,7 +115,7 @@ impl Wishes {
 
     /// All of it, for a scheduler that knows nothing.
     pub fn again(&self) -> Submit {
-        let mut submit = Submit::default();
+        let mut submit = Submit { again: true, ..Submit::default() };
         submit.blobs = self.blobs.iter().map(|(id, (bytes, _))| (*id, bytes.clone())).collect();
         let mut groups: std::collections::HashMap<Arc<str>, u32> = std::collections::HashMap::new();
         // Inputs first: a walk along them, by a list.

@@ -53,6 +53,7 @@ pub use selion_delayed as delayed;
 pub use selion_draw as draw;
 pub use selion_io as io;
 pub use selion_kernels as kernels;
+pub use selion_lift as lift;
 pub use selion_runtime as runtime;
 
 /// The guide, so that its examples are tested.

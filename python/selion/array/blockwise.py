@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -22,11 +23,14 @@ def _name_of(func) -> str:
     return getattr(func, "__name__", None) or type(func).__name__
 
 
-def native_function(func, dtype, name=None, wants_info=False):
-    """What the native layer calls for each block; ``dtype`` is a list for several arrays, and None for any objects."""
+def native_function(func, dtype, name=None, wants_info=False, is_users=False):
+    """What the native layer calls for each block; ``dtype`` is a list for several arrays, and None for any objects.
+
+    A user's function may be called in another process, and must not hold lazy arrays.
+    """
     if dtype is not None:
         dtype = [np.dtype(each) for each in dtype] if isinstance(dtype, list) else np.dtype(dtype)
-    return _selion.BlockFunction(func, name or _name_of(func), next(_tokens), dtype, wants_info)
+    return _selion.BlockFunction(func, name or _name_of(func), next(_tokens), dtype, wants_info, is_users)
 
 
 def _run(func, labels, inputs, chunks, dtype, name=None, wants_info=False, align=True) -> Array:
@@ -79,12 +83,21 @@ def _infer(func, args, kwargs, what) -> np.dtype:
     return np.asarray(sample(func, args, kwargs, what)).dtype
 
 
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """Stands for an array of which a function gets blocks."""
+
+    shape: tuple
+    numblocks: tuple
+
+
 class _Call:
     """Calls a function with blocks in the places of arrays, and tells it which block it makes if it wants to know."""
 
     def __init__(self, func, args, kwargs, dtype, ndim=None):
         parameters = _parameters(func)
-        self.func, self.args, self.kwargs, self.dtype, self.ndim = func, args, kwargs, dtype, ndim
+        self.func, self.kwargs, self.dtype, self.ndim = func, kwargs, dtype, ndim
+        self.args = [_Whole(x.shape, x.numblocks) if isinstance(x, Array) else x for x in args]
         self.wants = [key for key in ("block_id", "block_info") if key in parameters and key not in kwargs]
 
     def __call__(self, *blocks):
@@ -93,7 +106,7 @@ class _Call:
             info, *blocks = blocks
             kwargs = {**kwargs, **self._info(*info)}
         blocks = iter(blocks)
-        result = self.func(*(next(blocks) if isinstance(x, Array) else x for x in self.args), **kwargs)
+        result = self.func(*(next(blocks) if isinstance(x, _Whole) else x for x in self.args), **kwargs)
         if self.ndim is not None and np.ndim(result) != self.ndim:
             raise ValueError(
                 f"Dimension mismatch: expected output of {_name_of(self.func)} to have dims = {self.ndim}, "
@@ -112,7 +125,7 @@ class _Call:
             details[None].update({"chunk-shape": lens, "dtype": np.dtype(self.dtype)})
             places = iter(inputs)
             for k, x in enumerate(self.args):
-                if isinstance(x, Array):
+                if isinstance(x, _Whole):
                     at, place = next(places)
                     details[k] = _details(x.shape, x.numblocks, place, at)
             found["block_info"] = details
@@ -154,7 +167,7 @@ class Mapped:
             untold = {"block_id": (0,) * ndim, "block_info": None}
             dtype = _infer(func, args, {**kwargs, **{key: untold[key] for key in call.wants}}, what)
         call.dtype = dtype
-        self.function = native_function(call, dtype, name or _name_of(func), bool(call.wants))
+        self.function = native_function(call, dtype, name or _name_of(func), bool(call.wants), is_users=True)
 
 
 def map_blocks(
@@ -304,13 +317,15 @@ def blockwise(
 
         dtype = _infer(func, [one(x, own) for x, own in pairs], kwargs, "blockwise")
 
+    arguments = [(own is None, x if own is None else None) for x, own in pairs]
+
     def call(*blocks):
         values = iter(blocks)
-        return func(*(x if own is None else next(values) for x, own in pairs), **kwargs)
+        return func(*(x if is_given else next(values) for is_given, x in arguments), **kwargs)
 
     return Array(
         _selion.blockwise(
-            native_function(call, dtype, name or _name_of(func)),
+            native_function(call, dtype, name or _name_of(func), is_users=True),
             [numbers[axis] for axis in out_ind],
             [(x._native, [numbers[axis] for axis in own]) for x, own in pairs if own is not None],
             [(numbers[axis], lens) for axis, lens in (new_axes or {}).items()],
@@ -451,7 +466,7 @@ def apply_along_axis(func1d, axis, arr, *args, dtype=None, shape=None, **kwargs)
     def call(block):
         return np.apply_along_axis(func1d, axis, block, *args, **kwargs)
 
-    function = native_function(call, dtype, _name_of(func1d))
+    function = native_function(call, dtype, _name_of(func1d), is_users=True)
     return Array(_selion.apply_along_axis(function, axis, arr._native, [int(n) for n in np.atleast_1d(shape)]))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from selion import _selion
 from selion._base import compute, persist
 from selion._visualize import visualize
-from selion.array import _html
+from selion.array import _html, _recipes  # noqa: F401: calls are noted from here on
 
 
 def _operand(x):
@@ -324,9 +324,15 @@ class Array:
             axes = axes[0] or ()
         return Array(_selion.transpose(self._native, list(axes) or None))
 
-    def reshape(self, *shape, merge_chunks=True, limit=None) -> Array:
+    def reshape(self, *shape, merge_chunks=True, limit=None, order=None) -> Array:
         """The same elements, in C order, in another shape; one length may be -1."""
         from selion.array.manipulation import reshape
+
+        if order is not None:  # flox asks for it, and would go on to compute everything
+            raise NotImplementedError(
+                "reshape(order=) is not implemented for arrays of selion. If this is flox, which knows no lazy arrays "
+                "but Dask's, let xarray group by itself: selion.xarray.use() or xarray.set_options(use_flox=False)"
+            )
 
         return reshape(self, shape[0] if len(shape) == 1 and not np.isscalar(shape[0]) else shape)
 
@@ -440,6 +446,9 @@ class Array:
     def copy(self) -> Array:
         """The same array; what is done in place to one does not show in the other."""
         return Array(self._native)
+
+    def __reduce__(self):
+        return Array, (self._native,)
 
     def __copy__(self):
         return self.copy()

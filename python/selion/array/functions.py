@@ -129,6 +129,8 @@ def dispatch_ufunc(numpy_ufunc, method, inputs, out, kwargs):
             signature = f"{','.join(['()'] * numpy_ufunc.nin)}->{','.join(['()'] * numpy_ufunc.nout)}"
             return apply_gufunc(numpy_ufunc, signature, *inputs, allow_rechunk=True, **kwargs)
         result = per_block(numpy_ufunc, *inputs, **kwargs)
+    elif "?" not in numpy_ufunc.signature and out is None and where is True:
+        return apply_gufunc(numpy_ufunc, numpy_ufunc.signature, *inputs, allow_rechunk=True, **kwargs)
     else:
         return NotImplemented
     return ufuncs.finished(result, out, where)
@@ -138,8 +140,8 @@ def dispatch_function(function, types, args, kwargs):
     """What a function of NumPy is on lazy arrays: selion's of the same name, in the same submodule."""
     import selion.array as da
 
-    if function is np.linalg.cholesky:  # NumPy's has another parameter and another default.
-        return _cholesky(*args, **kwargs)
+    if function in _OTHER_PARAMETERS:
+        return _OTHER_PARAMETERS[function](*args, **kwargs)
     module = da
     for part in function.__module__.split(".")[1:]:
         if not part.startswith("_"):
@@ -156,3 +158,32 @@ def _cholesky(a, /, *, upper=False) -> Array:
     from selion.array import linalg
 
     return linalg.cholesky(a, lower=not upper)
+
+
+def _lstsq(a, b, rcond=None) -> tuple:
+    """Columns of ``b`` are independent of each other: where ``a`` is in memory, NumPy solves them block by block."""
+    from selion.array import linalg
+
+    if isinstance(a, Array):
+        if rcond is not None:
+            raise NotImplementedError("lstsq of a lazy matrix has no rcond=")
+        return linalg.lstsq(a, b)
+    _, _, rank, s = np.linalg.lstsq(a, np.zeros(len(a)), rcond)
+    full = rank == a.shape[1] < a.shape[0]
+
+    def solve(rows):
+        x, residuals, _, _ = np.linalg.lstsq(a, rows.reshape(-1, rows.shape[-1]).T, rcond)
+        residuals = residuals if full else np.zeros(x.shape[1])
+        return x.T.reshape(*rows.shape[:-1], -1), residuals.reshape(rows.shape[:-1])
+
+    dtype = np.result_type(a, b.dtype, np.float64)
+    sizes = {"n": a.shape[1]}
+    x, residuals = apply_gufunc(
+        solve, "(m)->(n),()", b.T, output_dtypes=[dtype, dtype], output_sizes=sizes, allow_rechunk=True
+    )
+    residuals = np.atleast_1d(residuals) if full else asarray(np.zeros(0, dtype))
+    return x.T, residuals, rank, s
+
+
+# Functions of which NumPy's have other parameters than Dask's.
+_OTHER_PARAMETERS = {np.linalg.cholesky: _cholesky, np.linalg.lstsq: _lstsq}

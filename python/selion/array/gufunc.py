@@ -168,7 +168,7 @@ def apply_gufunc(
         # One result that does not stand alone is the only item of a tuple.
         return result[0] if len(outputs) == 1 and not single and isinstance(result, (tuple, list)) else result
 
-    function = native_function(call, dtypes[0] if len(outputs) == 1 else dtypes, _name_of(func))
+    function = native_function(call, dtypes[0] if len(outputs) == 1 else dtypes, _name_of(func), is_users=True)
     sizes = [(name, int(length)) for name, length in (output_sizes or {}).items()]
     results = map(Array, _selion.apply_gufunc(function, operands, outputs, sizes, bool(allow_rechunk)))
     results = tuple(_moved(x, places, keepdims) for x, places in zip(results, of_outputs, strict=True))

@@ -186,7 +186,7 @@ def _merge_tree(
         def call(nest):
             return func(gather(nest, axes), axis=axes, keepdims=keep)
 
-        function = native_function(call, dtype, name or _name_of(func))
+        function = native_function(call, dtype, name or _name_of(func), is_users=True)
         return Array(_selion.merge_blocks(function, parts._native, groups, output_size, keep))
 
     if isinstance(split_every, dict):
@@ -273,7 +273,7 @@ def reduction(
     labels = list(range(x.ndim))
     parts = Array(
         _selion.blockwise(
-            native_function(partial(chunk, axis=axes, keepdims=True), None, name or _name_of(chunk)),
+            native_function(partial(chunk, axis=axes, keepdims=True), None, name or _name_of(chunk), is_users=True),
             labels,
             [(each._native, labels) for each in inputs],
             [],
@@ -326,14 +326,15 @@ def arg_reduction(x, chunk, combine, agg, axis=None, keepdims=False, split_every
         raise ValueError(
             "Arg-reductions do not work with arrays that have unknown chunksizes; call compute_chunk_sizes()"
         )
+    shape = x.shape
     together = axis is None or x.ndim == 1
 
     def call(info, block):
         starts = tuple(start for start, _ in info[1][0][1])
-        return chunk(block, axes, (starts, x.shape) if together else starts[axes[0]])
+        return chunk(block, axes, (starts, shape) if together else starts[axes[0]])
 
     labels = list(range(x.ndim))
-    function = native_function(call, None, _name_of(chunk), True)
+    function = native_function(call, None, _name_of(chunk), wants_info=True, is_users=True)
     parts = Array(_selion.blockwise(function, labels, [(x._native, labels)], [], [(k, 1) for k in axes]))
     return into(out, _merge_tree(parts, combine, agg, axes, keepdims, np.intp, split_every))
 

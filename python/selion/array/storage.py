@@ -183,11 +183,21 @@ def zarr_folder(url) -> str | None:
     """The folder of a path or of a zarr array on the local file system."""
     if isinstance(url, (str, os.PathLike)):
         return os.fspath(url)
-    store = getattr(url, "store", None)
-    root = getattr(store, "root", None) or getattr(store, "path", None)
-    if root is None:
-        return None
-    return os.path.join(os.fspath(root), getattr(url, "path", "") or "")
+    root = _local_root(getattr(url, "store", None))
+    return None if root is None else os.path.join(root, getattr(url, "path", "") or "")
+
+
+def _local_root(store) -> str | None:
+    """The folder of a store of zarr-python's; None for one that is elsewhere, or no folder."""
+    kind = type(store).__name__
+    if kind == "LocalStore":
+        return os.fspath(store.root)
+    if kind == "DirectoryStore":
+        return os.fspath(store.path)
+    if kind == "FsspecStore":
+        files = getattr(store.fs, "sync_fs", store.fs)
+        return store.path if type(files).__name__ == "LocalFileSystem" else None
+    return None
 
 
 def to_zarr(

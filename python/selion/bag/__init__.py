@@ -12,10 +12,13 @@ Examples
 
 from selion._base import compute
 from selion.bag import random
-from selion.bag.core import Bag, Item, map, map_partitions, to_textfiles
+from selion.bag.core import Bag, to_textfiles
 from selion.bag.creation import concat, from_delayed, from_sequence, from_url, range, zip
+from selion.bag.item import Item
+from selion.bag.mapping import map, map_partitions
 from selion.bag.text import read_text
 
 
 def read_avro(*args, **kwargs):
+    """Not implemented: read files by a function of your own, in `from_delayed`, or `Bag.map_partitions` of paths."""
     raise NotImplementedError("selion.bag.read_avro is not implemented")

@@ -17,6 +17,9 @@ class _Nothing:
     def __repr__(self) -> str:
         return "<nothing>"
 
+    def __reduce__(self) -> str:
+        return "NOTHING"  # the same one in other processes
+
 
 NOTHING = _Nothing()
 

@@ -13,9 +13,11 @@ import tempfile
 import weakref
 from collections import defaultdict
 from functools import partial, reduce
+from types import SimpleNamespace
 
 import numpy as np
 
+from selion._processes import called_here
 from selion._tokenize import tokenize
 from selion.bag.chain import NOTHING, call
 
@@ -112,12 +114,16 @@ def _pairs(groups) -> list:
     return list(found.items())
 
 
+@called_here
 class _Folder:
-    """A folder that is there as long as this is."""
+    """A folder that is there as long as this is. In other processes it is only a path."""
 
     def __init__(self):
         self.path = tempfile.mkdtemp(prefix="selion-groupby-")
-        self.end = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+    def __reduce__(self):
+        return SimpleNamespace, (), {"path": self.path}
 
 
 def shuffle_disk(partitions: list, grouper, npartitions: int, blocksize: int) -> list:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import itertools
 import json
@@ -227,10 +228,8 @@ class Client:
             name = getattr(function, "__name__", None) or getattr(getattr(function, "func", None), "__name__", None)
             name = "lambda" if name == "<lambda>" else name or type(function).__name__
             known = _selion.RemoteFunction(name, _remote.dump_function(function))
-            try:
+            with contextlib.suppress(TypeError):
                 self._functions[function] = known
-            except TypeError:
-                pass
         return known
 
     def submit(
@@ -368,7 +367,7 @@ class Client:
         ----------
         futures : Future or nest of lists, tuples, sets and dicts of them
         errors : {"raise", "skip"}
-            Whether the first failure is raised, or what failed is left out: of lists; in dicts None stands in its place.
+            Whether the first failure is raised, or what failed is left out of lists; in dicts None stands in its place.
 
         Returns
         -------
@@ -414,7 +413,7 @@ class Client:
                 self._callbacks.add(future, functools.partial(loop.call_soon_threadsafe, one_more))
         try:
             await asyncio.wait_for(done.wait(), timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise TimeoutError(f"not done after {timeout} s") from None
 
     def scatter(
@@ -632,7 +631,11 @@ class Client:
 
     def retire_workers(self, workers=None, close_workers: bool = True, **kwargs) -> None:
         """Ends workers; the values that only they hold go to others first."""
-        self._native.retire([number for number, _ in self._places(workers)])
+        places = self._places(workers)
+        self._native.retire([number for number, _ in places])
+        if hasattr(self.cluster, "_leave"):
+            info = self._native.info()["workers"]
+            self.cluster._leave([info[address]["name"] for _, address in places if address in info])
 
     def replicate(self, futures, n: int | None = None, workers=None, branching_factor: int = 2, **kwargs) -> None:
         """Has so many workers (all, without ``n``) hold the values of futures."""
@@ -773,9 +776,7 @@ class Client:
             self._callbacks.close()
             if self._owns_cluster:
                 self.cluster.close()
-        if self.asynchronous:
-            return _nothing()
-        return None
+        return _Nothing() if self.asynchronous else None
 
     def __enter__(self) -> Client:
         return self
@@ -799,8 +800,11 @@ class Client:
         return get_client, (self.scheduler_address,)
 
 
-async def _nothing() -> None:
-    pass
+class _Nothing:
+    """What may be awaited, and need not be."""
+
+    def __await__(self):
+        return iter(())
 
 
 def _rules(workers, resources, retries, priority, allow_other_workers, actor, timeout) -> dict | None:

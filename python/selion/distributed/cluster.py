@@ -93,6 +93,7 @@ class LocalCluster:
         self._lock = threading.RLock()
         self._adaptive = None
         self.workers: dict = {}
+        self._leaving: list = []
         self.status = "running"
         self.token = _selion.new_token()
         self.security = Security.of(security)
@@ -140,18 +141,17 @@ class LocalCluster:
         if n is None or n < 0:
             raise ValueError(f"the number of workers must not be negative, got {n}")
         with self._lock:
-            self._forget_dead()
+            present = self._forget_dead()
             while len(self.workers) < n:
                 self._start_worker()
             surplus = list(self.workers)[n:]
             if surplus:
-                client = self._own_client()
-                present = {worker["name"]: worker["id"] for worker in client.info()["workers"].values()}
-                client.retire([present[name] for name in surplus if name in present])
+                self._own_client().retire([present[name] for name in surplus if name in present])
                 for name in surplus:
                     worker = self.workers.pop(name)
                     if name not in present:
                         worker.end()
+                    self._leaving.append(worker)
 
     def _own_client(self):
         if self._client is None:
@@ -162,9 +162,23 @@ class LocalCluster:
             )
         return self._client
 
-    def _forget_dead(self) -> None:
-        for name in [name for name, worker in self.workers.items() if not worker.is_alive()]:
-            del self.workers[name]
+    def _forget_dead(self) -> dict[str, int]:
+        """Forgets workers that have ended or left; the numbers of those that are there, by name."""
+        self._leaving = [worker for worker in self._leaving if worker.is_alive()]
+        if not self.workers:
+            return {}
+        present = {worker["name"]: worker["id"] for worker in self._own_client().info()["workers"].values()}
+        for name, worker in list(self.workers.items()):
+            if name in present:
+                worker.has_joined = True
+            elif not worker.is_alive() or (worker.has_joined and worker.forgo()):
+                self._leaving.append(self.workers.pop(name))
+        return present
+
+    def _leave(self, names: list[str]) -> None:
+        """Workers that have been told to leave."""
+        with self._lock:
+            self._leaving += [self.workers.pop(name) for name in names if name in self.workers]
 
     def _restart(self) -> None:
         with self._lock:
@@ -231,9 +245,10 @@ class LocalCluster:
                 self._own_client().shutdown()
             if self._client is not None:
                 self._client.close()
-            for worker in self.workers.values():
+            for worker in [*self.workers.values(), *self._leaving]:
                 worker.end()
             self.workers.clear()
+            self._leaving.clear()
 
     def __enter__(self) -> LocalCluster:
         return self
@@ -272,6 +287,7 @@ class _Threads:
             options["tls"],
         )
         self.pid = os.getpid()
+        self.has_joined = False
         _set_worker(
             Worker(
                 self._native.address,
@@ -284,6 +300,9 @@ class _Threads:
         )
 
     def is_alive(self) -> bool:
+        return True
+
+    def forgo(self) -> bool:
         return True
 
     def end(self) -> None:

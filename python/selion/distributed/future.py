@@ -14,8 +14,8 @@ __all__ = ["Future", "as_completed", "fire_and_forget", "futures_of", "wait"]
 class Future(_selion.FutureHandle):
     """The value of a task, which is there when the task is done.
 
-    Futures come from `Client.submit`, `Client.map`, `Client.scatter` and `Client.compute`. When the last future of a key
-    is gone, the client no longer wants its value. Equality is identity.
+    Futures come from `Client.submit`, `Client.map`, `Client.scatter` and `Client.compute`. When the last future of a
+    key is gone, the client no longer wants its value. Equality is identity.
 
     Examples
     --------

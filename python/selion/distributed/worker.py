@@ -93,13 +93,12 @@ def worker_client(timeout=None, separate_thread: bool = True):
 def _stacks() -> dict[str, tuple[str, ...]]:
     import traceback
 
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
-    frames = sys._current_frames().items()
-    mine = threading.get_ident()
+    # Threads that run tasks are the native module's own: Python has no names for them.
+    named = {thread.ident for thread in threading.enumerate() if not thread.name.startswith("Dummy")}
     return {
-        names.get(ident, str(ident)): tuple(traceback.format_stack(frame))
-        for ident, frame in frames
-        if ident != mine and names.get(ident, "").startswith(("Dummy", "selion-task"))
+        str(ident): tuple(traceback.format_stack(frame))
+        for ident, frame in sys._current_frames().items()
+        if ident not in named and ident != threading.get_ident()
     }
 
 
@@ -210,7 +209,7 @@ def main() -> None:
     code = run_worker(options)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # whatever threads a task has left behind
+    os._exit(code)  # threads may still wait for what will not come
 
 
 if __name__ == "__main__":

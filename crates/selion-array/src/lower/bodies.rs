@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use selion_core::{
-    Body, Chunk, ChunkSink, ChunkSource, DType, Dims, Outputs, Region, SourceError, TaskContext, TaskError, Value,
+    Body, Chunk, ChunkSink, ChunkSource, DType, Dims, Enclosure, Outputs, Region, SourceError, TaskContext, TaskError,
+    Value,
 };
 use selion_kernels::program::{Program, ReduceOp, combine};
 use smallvec::smallvec;
@@ -203,9 +204,14 @@ impl Body for BlockedBody {
         self.chunks.place(index)
     }
 
-    fn run(&self, index: usize, inputs: &[Value], _: &TaskContext<'_>) -> std::result::Result<Outputs, TaskError> {
+    fn run(
+        &self,
+        index: usize,
+        inputs: &[Value],
+        context: &TaskContext<'_>,
+    ) -> std::result::Result<Outputs, TaskError> {
         let coordinates = self.chunks.coordinates(index);
-        let value = self.op.run(&coordinates, inputs)?;
+        let value = self.op.run(&coordinates, inputs, context)?;
         if let Value::Chunk(chunk) = &value {
             let expected = self.chunks.block_shape(&coordinates);
             let fits = |(got, want): (&usize, &usize)| got == want || *want == UNKNOWN;
@@ -224,6 +230,10 @@ impl Body for BlockedBody {
 
     fn describe(&self) -> Option<String> {
         self.op.note()
+    }
+
+    fn enclosure(&self, _: usize) -> Option<&'static dyn Enclosure> {
+        self.op.enclosure()
     }
 
     fn scratch_bytes(&self, index: usize) -> u64 {

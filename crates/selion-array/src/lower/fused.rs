@@ -13,6 +13,9 @@ use crate::expr::{Array, Expr, MapOp, NodeId};
 use crate::reduce::Reduction;
 use crate::view::View;
 
+/// Elements of a block that a program is done with within microseconds.
+const QUICK_ELEMENTS: usize = 4096;
+
 /// What a program makes of a node.
 #[derive(Clone)]
 pub(super) enum Product {
@@ -367,6 +370,12 @@ impl Body for ProgramBody {
 
     fn describe(&self) -> Option<String> {
         Some(self.program.to_string())
+    }
+
+    fn is_quick(&self, index: usize) -> bool {
+        let shape = self.chunks.block_shape(&self.chunks.coordinates(index));
+        let elements = shape.iter().fold(1, |product: usize, len| product.saturating_mul(*len));
+        elements <= QUICK_ELEMENTS && !self.leaves.iter().any(|leaf| matches!(leaf.reading, Reading::Source(..)))
     }
 
     fn bytes_read(&self, index: usize) -> u64 {

@@ -7,7 +7,7 @@ use selion_array::{
     AdjustChunks, Array, ArrayError, BlockFunction, BlockInfo, BlockLens, BlockwiseOptions, Chunks, GufuncOutput,
     LowerOptions, MapBlocks, apply_along_axis, apply_gufunc, blockwise_with, map_blocks, parse_signature,
 };
-use selion_core::{Chunk, DType, TaskError, Value};
+use selion_core::{Chunk, DType, TaskContext, TaskError, Value};
 use selion_kernels::program::{Op, apply};
 
 use crate::evaluate::{evaluate, try_evaluate};
@@ -24,7 +24,7 @@ impl BlockFunction for Function {
     fn identity(&self) -> u64 {
         self.0
     }
-    fn call(&self, info: &BlockInfo, inputs: &[Value]) -> Result<Value, TaskError> {
+    fn call(&self, info: &BlockInfo, inputs: &[Value], _: &TaskContext<'_>) -> Result<Value, TaskError> {
         (self.1)(info, inputs)
     }
 }

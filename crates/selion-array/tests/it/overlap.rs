@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use selion_array::{Array, BlockFunction, BlockInfo, Boundary, Chunks, MapBlocks, MapOverlap, Overlap, map_overlap};
-use selion_core::{Chunk, DType, Scalar, TaskError, Value};
+use selion_core::{Chunk, DType, Scalar, TaskContext, TaskError, Value};
 
 use crate::evaluate::evaluate;
 use crate::naive::{Naive, case, check, counting};
@@ -96,7 +96,7 @@ impl BlockFunction for Smooth {
     fn identity(&self) -> u64 {
         0
     }
-    fn call(&self, _: &BlockInfo, inputs: &[Value]) -> Result<Value, TaskError> {
+    fn call(&self, _: &BlockInfo, inputs: &[Value], _: &TaskContext<'_>) -> Result<Value, TaskError> {
         let x = inputs[0].as_chunk().ok_or("a block")?.to_vec::<i64>();
         let sum = |k: usize| if k == 0 || k + 1 == x.len() { x[k] } else { x[k - 1] + x[k] + x[k + 1] };
         Ok(Chunk::from_values(&[x.len()], &(0..x.len()).map(sum).collect::<Vec<_>>()).into())
@@ -129,7 +129,7 @@ impl BlockFunction for Drop {
     fn identity(&self) -> u64 {
         0
     }
-    fn call(&self, _: &BlockInfo, inputs: &[Value]) -> Result<Value, TaskError> {
+    fn call(&self, _: &BlockInfo, inputs: &[Value], _: &TaskContext<'_>) -> Result<Value, TaskError> {
         let (x, row) = (inputs[0].as_chunk().ok_or("a block")?, inputs[1].as_chunk().ok_or("a block")?);
         assert_eq!(x.shape()[1], row.shape()[0]);
         let (values, columns) = (x.to_vec::<i64>(), x.shape()[1]);

@@ -198,6 +198,10 @@ impl ClusterClient {
         if key_is_own || !self.client.retain(key) {
             let blob = (!self.client.knows_blob(function.id)).then(|| (function.id, function.pickle.clone()));
             let task = task(key, function, encoded, u32::from(rules.is_some()), 0);
+            if key_is_own && self.client.contradicts(&task) {
+                let message = format!("the key {:?} is in use for another call", name.text(key));
+                return Err(PyValueError::new_err(message));
+            }
             self.client.submit_one(blob, &function.name, rules, task);
         }
         self.handle(py, key, name)
@@ -243,6 +247,7 @@ impl ClusterClient {
             groups: vec![Arc::clone(&function.name)],
             rules: rules.into_iter().collect(),
             tasks,
+            again: false,
         });
         let handles = futures.into_iter().map(|(key, name, _)| self.handle(py, key, name));
         PyList::new(py, handles.collect::<PyResult<Vec<_>>>()?)
@@ -359,7 +364,7 @@ impl ClusterClient {
     /// Failed tasks run again.
     fn retry(&self, futures: &Bound<'_, PyList>) -> PyResult<()> {
         let keys = keys_of(futures)?;
-        self.client.say(FromClient::Retry(keys));
+        self.client.retry(keys);
         Ok(())
     }
 
@@ -778,8 +783,14 @@ impl PyFuture {
 
 impl PyFuture {
     fn text(&self) -> String {
-        match &self.name {
-            Name::Of(name) => format!("{name}-{}", self.key),
+        self.name.text(self.key)
+    }
+}
+
+impl Name {
+    fn text(&self, key: Key) -> String {
+        match self {
+            Name::Of(name) => format!("{name}-{key}"),
             Name::Own(name) => name.to_string(),
         }
     }

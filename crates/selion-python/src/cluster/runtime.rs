@@ -116,7 +116,7 @@ pub(crate) fn failure(error: PyErr, context: Option<&str>) -> Failure {
         };
         let dumped = py
             .import("selion.distributed._remote")
-            .and_then(|remote| remote.call_method1("dump_exception", (error.value(py), context)))
+            .and_then(|remote| remote.call_method1("dump_exception", (error.into_value(py), context)))
             .and_then(|bytes| Ok(Bytes::copy_from_slice(bytes.cast::<PyBytes>()?.as_bytes())));
         Failure { kind: FailureKind::Raised, origin: Key(0), message: text, exception: dumped.unwrap_or_default() }
     })

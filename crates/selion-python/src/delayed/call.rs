@@ -11,7 +11,7 @@ use smallvec::{SmallVec, smallvec};
 use super::args::{Arg, take_apart};
 use crate::chunk::{from_numpy, to_numpy_readonly};
 use crate::convert::numpy_dtype;
-use crate::errors::raised;
+use crate::errors::{raised, raised_by_user};
 use crate::processes::Processes;
 
 /// What a Python object takes that does not say its size.
@@ -156,6 +156,26 @@ impl PyCall {
         }
     }
 
+    /// The function (None for nothing but the argument), arguments and keywords, with something in the inputs' places.
+    pub(super) fn taken_apart<'py>(
+        &self,
+        py: Python<'py>,
+        stand_ins: Vec<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let mut values = stand_ins.into_iter().map(Ok);
+        let function = match &self.callee {
+            Callee::Function(function) => function.callable.bind(py).clone(),
+            Callee::Input => values.next().unwrap_or_else(|| Ok(py.None().into_bound(py)))?,
+            Callee::Identity(_) => py.None().into_bound(py),
+        };
+        let args = self.args.iter().map(|arg| arg.put_together(py, &mut values)).collect::<PyResult<Vec<_>>>()?;
+        let keywords = PyDict::new(py);
+        for (name, arg) in self.more.iter().flat_map(|more| &more.keywords) {
+            keywords.set_item(name, arg.put_together(py, &mut values)?)?;
+        }
+        (function, PyTuple::new(py, args)?, keywords).into_pyobject(py)
+    }
+
     fn run_in_python(&self, py: Python<'_>, inputs: &[Value], context: &TaskContext<'_>) -> PyResult<Value> {
         let mut values = inputs.iter().map(|value| from_value(py, value));
         let dynamic = match &self.callee {
@@ -199,7 +219,7 @@ impl Call for PyCall {
     }
 
     fn run(&self, inputs: &[Value], context: &TaskContext<'_>) -> Result<Value, TaskError> {
-        Python::attach(|py| self.run_in_python(py, inputs, context)).map_err(raised)
+        Python::attach(|py| self.run_in_python(py, inputs, context)).map_err(|error| raised_by_user(error, context))
     }
 
     fn key(&self) -> Option<&str> {

@@ -311,6 +311,47 @@ fn delayed_container(
     Ok(Some(PyDelayed::new(Delayed::call(call, inputs, id, settings()))))
 }
 
+/// What a delayed value is: its inputs, and its call with `stand_ins` in their places: (function or None, args,
+/// keywords). A value that is there is (None, (value,), {}); None for a block of an array.
+#[pyfunction]
+fn delayed_call<'py>(
+    py: Python<'py>,
+    delayed: &PyDelayed,
+    stand_ins: Option<Vec<Bound<'py, PyAny>>>,
+) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    if let Some(call) = delayed.node.as_call::<PyCall>() {
+        let stand_ins = match stand_ins {
+            Some(stand_ins) => stand_ins,
+            None => inputs_of(py, delayed)?,
+        };
+        return call.taken_apart(py, stand_ins).map(Some);
+    }
+    match delayed.node.there() {
+        Some(value) => {
+            let value = super::call::from_value(py, &value)?;
+            Ok(Some((py.None(), (value,), PyDict::new(py)).into_pyobject(py)?))
+        }
+        None => Ok(None),
+    }
+}
+
+/// The array and the number of the block that a delayed value is; None if it is something else.
+#[pyfunction]
+fn delayed_block(delayed: &PyDelayed) -> Option<(PyArray, usize)> {
+    delayed.node.of_block().map(|(array, block)| (PyArray(array), block))
+}
+
+/// The delayed values that one needs.
+#[pyfunction]
+fn delayed_inputs<'py>(py: Python<'py>, delayed: &PyDelayed) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    inputs_of(py, delayed)
+}
+
+fn inputs_of<'py>(py: Python<'py>, delayed: &PyDelayed) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let inputs = delayed.node.inputs().iter();
+    inputs.map(|input| Ok(Bound::new(py, PyDelayed::new(input.clone()))?.into_any())).collect()
+}
+
 /// The blocks of an array, in C order.
 #[pyfunction]
 fn delayed_blocks(array: &PyArray) -> Vec<PyDelayed> {
@@ -347,6 +388,9 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyDelayed>()?;
     m.add_class::<PyDelayedLeaf>()?;
     m.add_function(wrap_pyfunction!(delayed_container, m)?)?;
+    m.add_function(wrap_pyfunction!(delayed_call, m)?)?;
+    m.add_function(wrap_pyfunction!(delayed_block, m)?)?;
+    m.add_function(wrap_pyfunction!(delayed_inputs, m)?)?;
     m.add_function(wrap_pyfunction!(delayed_blocks, m)?)?;
     m.add_function(wrap_pyfunction!(array_of_delayed, m)?)?;
     m.add_function(wrap_pyfunction!(set_annotations, m)?)

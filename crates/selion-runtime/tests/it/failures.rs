@@ -186,6 +186,30 @@ fn a_polled_caller_can_end_the_run() {
 }
 
 #[test]
+fn a_polled_caller_does_not_wait_long_for_tasks_that_do_not_heed_it() {
+    let open = Arc::new(Mutex::new(false));
+    let until_open = Arc::clone(&open);
+    let body = function("stubborn", move |_, _, _| {
+        while !*until_open.lock().unwrap() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(counting(10, 0).into())
+    });
+    let executor = threads(2, 1 << 20);
+    let graph = graph_of(body, |task| (0..9).map(|k| task(k, &[], 80)).collect());
+    let begin = Instant::now();
+    let result = executor.execute_polling(graph, &CancelToken::default(), Arc::new(Silent), &mut || false);
+    assert!(matches!(result, Err(ExecError::Cancelled)), "{result:?}");
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert_eq!(run(&executor, read_twice(10, 100)).unwrap().len(), 10);
+    *open.lock().unwrap() = true;
+    while executor.memory_in_use() > 0 {
+        assert!(begin.elapsed() < Duration::from_secs(30), "what was left behind never ends");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
 fn a_poll_that_panics_ends_the_run_first() {
     let executor = threads(2, 1 << 20);
     let poll =

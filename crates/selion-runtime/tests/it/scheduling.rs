@@ -147,7 +147,7 @@ impl Enclosure for Room {
     }
 }
 
-/// Every second task wants to be in the room.
+/// Every second thousand of tasks wants to be in the room; of the others, one in ten does not care.
 struct InAndOut;
 
 impl Body for InAndOut {
@@ -157,7 +157,7 @@ impl Body for InAndOut {
 
     fn run(&self, index: usize, _: &[Value], _: &TaskContext<'_>) -> Result<Outputs, TaskError> {
         let wanted = self.enclosure(index).is_some();
-        if ROOM.holds_me() == wanted {
+        if ROOM.holds_me() == wanted || self.is_quick(index) {
             Ok([Value::Unit].into_iter().collect())
         } else {
             Err("in the wrong place".into())
@@ -167,10 +167,14 @@ impl Body for InAndOut {
     fn enclosure(&self, index: usize) -> Option<&'static dyn Enclosure> {
         (index / 1000).is_multiple_of(2).then_some(&*ROOM as &dyn Enclosure)
     }
+
+    fn is_quick(&self, index: usize) -> bool {
+        self.enclosure(index).is_none() && index.is_multiple_of(10)
+    }
 }
 
 #[test]
-fn tasks_share_their_enclosure_and_no_other_task_is_in_it() {
+fn tasks_share_their_enclosure_and_only_quick_ones_are_in_it_besides() {
     let graph = graph_of(Arc::new(InAndOut), |task| (0..10_000).map(|k| task(k, &[], 8)).collect());
     run(&threads(2, u64::MAX), graph).unwrap();
     let entered = ROOM.entered.load(Ordering::SeqCst);
