@@ -58,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--resources", default="", metavar="NAME=N,…", help="what each process has in limited number")
     worker.add_argument("--lifetime", metavar="TIME", help='end after that, such as "1h", values moved out before')
     worker.add_argument("--name", help="for people, and for tasks that want this worker")
-    worker.add_argument("--death-timeout", default="5m", metavar="TIME", help="end if no scheduler is found for so long")
+    worker.add_argument(
+        "--death-timeout", default="5m", metavar="TIME", help="end if no scheduler is found for so long"
+    )
     worker.add_argument("--no-supervisor", action="store_true", help="no process that replaces it when it crashes")
     _add_security(worker)
 

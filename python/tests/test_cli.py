@@ -68,7 +68,9 @@ def workers(client, n):
 def test_a_cluster_by_hand(start, scheduler):
     address, file = scheduler
     assert file.stat().st_mode & 0o777 == 0o600
-    worker = start("worker", address, "--nthreads", 2, "--name", "bob", "--resources", "GPU=2", "--memory-limit", "1GiB")
+    worker = start(
+        "worker", address, "--nthreads", 2, "--name", "bob", "--resources", "GPU=2", "--memory-limit", "1GiB"
+    )
     with Client(address) as client:  # its token was left for us
         (known,) = workers(client, 1).values()
         assert known["name"] == "bob"

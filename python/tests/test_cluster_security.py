@@ -57,9 +57,9 @@ def test_certificates_come_from_files_and_settings(cluster, tmp_path):
     for path, text in zip(paths, cluster.security._pem("client"), strict=True):
         path.write_text(text)
     ca, cert, key = map(str, paths)
-    with config.set({"tls.ca_file": ca, "tls.cert": cert, "tls.key": key}):
-        with Client(cluster.scheduler_address, token=cluster.token) as client:
-            assert client.submit(abs, -1).result(WAIT) == 1
+    settings = config.set({"tls.ca_file": ca, "tls.cert": cert, "tls.key": key})
+    with settings, Client(cluster.scheduler_address, token=cluster.token) as client:
+        assert client.submit(abs, -1).result(WAIT) == 1
 
 
 def test_what_is_missing_is_named():

@@ -57,7 +57,9 @@ def test_something_else_there(capsys):
             for _ in range(2):
                 connection, _ = server.accept()
                 with connection, contextlib.suppress(OSError):
-                    connection.sendall(b"220 mail.example ESMTP ready, how do you do, and what may this be about\r\n" * 2)
+                    connection.sendall(
+                        b"220 mail.example ESMTP ready, how do you do, and what may this be about\r\n" * 2
+                    )
                     connection.recv(100)
 
         thread = threading.Thread(target=serve)
@@ -69,7 +71,9 @@ def test_something_else_there(capsys):
     assert "check the port" in said
 
 
-@pytest.mark.parametrize(("address", "what"), [("nonsense", "not an address"), ("tcp://no-such-host.invalid:1", "has no")])
+@pytest.mark.parametrize(
+    ("address", "what"), [("nonsense", "not an address"), ("tcp://no-such-host.invalid:1", "has no")]
+)
 def test_wrong_addresses(capsys, address, what):
     good, said = findings(capsys, address, "token")
     assert not good

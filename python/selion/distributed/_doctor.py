@@ -195,5 +195,7 @@ def _advice(said: str) -> str:
     if "version" in said:
         return "install the same version of selion on both"
     if "certificate" in said or "TLS" in said:
-        return "name certificates of the scheduler's authority: --tls-ca-file, --tls-cert, --tls-key; and tls:// or tcp://"
+        return (
+            "name certificates of the scheduler's authority: --tls-ca-file, --tls-cert, --tls-key; and tls:// or tcp://"
+        )
     return "something other than selion listens there: check the port"

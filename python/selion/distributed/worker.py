@@ -162,7 +162,9 @@ def run_worker(options: dict) -> int:
         tls,
         options.get("insecure", False),
     )
-    _set_worker(Worker(native.address, options["name"], options["nthreads"], options["scheduler"], options["token"], tls))
+    _set_worker(
+        Worker(native.address, options["name"], options["nthreads"], options["scheduler"], options["token"], tls)
+    )
     asked = False
 
     def retire(*_):
