@@ -63,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     worker.add_argument("--no-supervisor", action="store_true", help="no process that replaces it when it crashes")
     _add_security(worker)
+
+    doctor = commands.add_parser("doctor", help="look for what keeps a cluster from working")
+    doctor.set_defaults(run=_doctor)
+    doctor.add_argument("scheduler", nargs="?", help="its address (default: the setting, or tcp://127.0.0.1:8786)")
+    _add_security(doctor)
     return parser
 
 
@@ -153,6 +158,7 @@ def _worker(options) -> int:
     if options.nprocs < 1:
         raise ValueError(f"--nprocs must be at least 1, got {options.nprocs}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    resources = _resources(options.resources)
     settings = {
         "scheduler": address,
         "token": _token(options, address, token),
@@ -160,7 +166,7 @@ def _worker(options) -> int:
         "name": options.name or f"{socket.gethostname()}-{os.getpid()}",
         "nthreads": options.nthreads or max(1, cores // options.nprocs),
         "memory_limit": _bytes(options.memory_limit, options.nprocs),
-        "resources": _resources(options.resources),
+        "resources": resources,
         "patience": parse_timeout(options.death_timeout),
         "lifetime": parse_timeout(options.lifetime) if options.lifetime else None,
         "tls": _security(options, "worker"),
@@ -174,6 +180,17 @@ def _worker(options) -> int:
             raise ValueError("several processes need the supervisor")
         return run_worker(settings)
     return _become_supervisor({**settings, "nprocs": options.nprocs})
+
+
+def _doctor(options) -> int:
+    from selion import config
+    from selion.distributed._doctor import Doctor
+    from selion.distributed.security import Security
+
+    address = options.scheduler or config.get("scheduler_address", None) or "tcp://127.0.0.1:8786"
+    token = _read_token(options.token_file) if options.token_file else None
+    parts = {"tls_client_cert": options.tls_cert, "tls_client_key": options.tls_key}
+    return 0 if Doctor(address, token, Security(tls_ca_file=options.tls_ca_file, **parts)).examine() else 1
 
 
 def _become_supervisor(settings: dict) -> int:

@@ -789,7 +789,7 @@ async fn serve_commands(shared: Arc<Shared>, peers: Rc<Peers>, mut commands: mps
 /// A value, from whoever holds it. If it is lost on the way it is waited for again.
 async fn get(shared: &Shared, peers: &Peers, key: Key) -> Result<(Parts, u64), ClientError> {
     loop {
-        let address = {
+        let (finished, address) = {
             let state = lock(&shared.state);
             let Some(entry) = state.entries.get(&key) else { return Err(ClientError::Unknown(key)) };
             match (entry.status, &entry.value, &entry.failure) {
@@ -799,22 +799,23 @@ async fn get(shared: &Shared, peers: &Peers, key: Key) -> Result<(Parts, u64), C
                 (Status::Error | Status::Cancelled, _, Some(failure)) => {
                     return Err(ClientError::Failed(Arc::clone(failure)));
                 }
-                (Status::Finished, None, _) => entry.worker.and_then(|worker| state.workers.get(&worker).cloned()),
-                _ => None,
+                (Status::Finished, None, _) => {
+                    (true, entry.worker.and_then(|worker| state.workers.get(&worker).cloned()))
+                }
+                _ => (false, None),
             }
         };
         if let Some(address) = address {
             match peers.get(&address, key).await {
                 Ok(got) => return Ok(got),
                 Err(PeerError::Failed(failure)) => return Err(ClientError::Failed(Arc::new(*failure))),
-                Err(_) => {
-                    // Moved, or lost: the scheduler knows, or will. Asking again brings its answer.
-                    let mut state = lock(&shared.state);
-                    state.outgoing.push(FromClient::Want(vec![key]));
-                    drop(state);
-                    shared.outgoing.notify_one();
-                }
+                Err(_) => {}
             }
+        }
+        if finished {
+            // Moved, or lost: the scheduler knows, or will. Asking again brings its answer.
+            lock(&shared.state).outgoing.push(FromClient::Want(vec![key]));
+            shared.outgoing.notify_one();
         }
         if lock(&shared.state).ended.is_some() {
             return Err(ClientError::Closed);

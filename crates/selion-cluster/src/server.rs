@@ -139,7 +139,7 @@ impl Server {
                 key: selion_dashboard::key(&hub.security.token),
             };
             let pages = TcpListener::from_std(pages)?;
-            tokio::task::spawn_local(selion_dashboard::serve(pages, Rc::new(Show::new(hub.clone())), access));
+            tokio::task::spawn_local(selion_dashboard::serve(pages, Rc::new(Show(hub.clone())), access));
         }
         loop {
             tokio::select! {

@@ -1,40 +1,28 @@
 //! What the status page shows of a scheduler.
 
-use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use selion_dashboard::{GroupView, Overview, Ran, Source, Tasks, WorkerView};
 
 use crate::server::Hub;
 
-/// How long numbers that are counted over all tasks are shown again, however many look.
-const FRESH: Duration = Duration::from_millis(400);
+pub(crate) struct Show(pub(crate) Rc<Hub>);
 
-pub(crate) struct Show {
-    hub: Rc<Hub>,
-    counted: RefCell<Option<(Instant, Overview)>>,
-}
-
-impl Show {
-    pub(crate) fn new(hub: Rc<Hub>) -> Show {
-        Show { hub, counted: RefCell::default() }
-    }
-
-    fn count(&self) -> Overview {
-        let mut state = self.hub.state.borrow_mut();
+impl Source for Show {
+    fn overview(&self) -> Overview {
+        let mut state = self.0.state.borrow_mut();
         state.tick();
         let summary = state.scheduler.summary();
         let groups = state.scheduler.groups();
         let workers = state.scheduler.workers();
         Overview {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            address: self.hub.address.clone(),
+            address: self.0.address.clone(),
             up: state.now() as f64 * 1e-6,
             clients: state.clients.len(),
             tasks: summary.tasks,
             done: summary.done,
-            waiting: groups.iter().map(|group| group.waiting).sum(),
+            waiting: groups.iter().map(|group| group.waiting as usize).sum(),
             queued: summary.queued,
             processing: summary.processing,
             in_memory: summary.in_memory,
@@ -47,33 +35,19 @@ impl Show {
                 .map(|group| GroupView {
                     name: group.name.to_string(),
                     done: group.done,
-                    seconds: group.micros as f64 * 1e-6,
-                    waiting: group.waiting,
-                    queued: group.queued,
-                    processing: group.processing,
-                    in_memory: group.in_memory,
-                    failed: group.failed,
+                    seconds: group.spent as f64 * 1e-6,
+                    waiting: group.waiting as usize,
+                    queued: group.queued as usize,
+                    processing: group.processing as usize,
+                    in_memory: group.in_memory as usize,
+                    failed: group.failed as usize,
                 })
                 .collect(),
         }
     }
-}
-
-impl Source for Show {
-    fn overview(&self) -> Overview {
-        let mut counted = self.counted.borrow_mut();
-        match &*counted {
-            Some((since, overview)) if since.elapsed() < FRESH => overview.clone(),
-            _ => {
-                let overview = self.count();
-                *counted = Some((Instant::now(), overview.clone()));
-                overview
-            }
-        }
-    }
 
     fn workers(&self) -> Vec<WorkerView> {
-        let mut state = self.hub.state.borrow_mut();
+        let mut state = self.0.state.borrow_mut();
         state.tick();
         let workers = state.scheduler.workers().into_iter().map(|worker| WorkerView {
             id: worker.id.0,
@@ -98,7 +72,7 @@ impl Source for Show {
     }
 
     fn tasks(&self, after: u64) -> Tasks {
-        let state = self.hub.state.borrow();
+        let state = self.0.state.borrow();
         let (next, ran) = state.scheduler.ran_since(after);
         let mut tasks = Tasks { next, now: state.now() as f64 * 1e-6, ..Tasks::default() };
         let mut numbers = std::collections::HashMap::new();

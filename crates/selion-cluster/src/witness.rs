@@ -15,11 +15,14 @@ use crate::wire::{ToScheduler, encode};
 pub fn report_death(scheduler: &Address, security: &Security, instance: &str, cause: &str) -> io::Result<()> {
     const PATIENCE: Duration = Duration::from_secs(5);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let told = tokio::time::timeout(PATIENCE, async {
+    let tell = async {
         let mut stream = dial(scheduler, security, Role::Client).await?;
         let words = encode(&ToScheduler::WorkerDied(instance.to_owned(), cause.to_owned()))?;
         write_frame(&mut stream, &Frame::new(words)).await?;
         stream.shutdown().await
-    });
-    runtime.block_on(async { told.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) })
+    };
+    // A timeout belongs to the runtime that it is made in.
+    runtime.block_on(async {
+        tokio::time::timeout(PATIENCE, tell).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    })
 }

@@ -27,6 +27,6 @@ mod wishes;
 
 pub use desk::{Desk, Fetch, Input, Start};
 pub use ids::{BlobId, ClientId, Key, Micros, Priority, WorkerId};
-pub use recent::{GroupSummary, Ran};
-pub use scheduler::{Action, Config, Scheduler, Summary, WorkerSummary};
+pub use recent::Ran;
+pub use scheduler::{Action, Config, GroupSummary, Scheduler, Summary, WorkerSummary};
 pub use wishes::Wishes;

@@ -1,7 +1,6 @@
 //! What has run lately, for people who look.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use crate::{Micros, WorkerId};
 
@@ -46,27 +45,6 @@ impl Recent {
         let skip = if after > self.total { 0 } else { after.saturating_sub(first) };
         (self.total, self.ring.iter().skip(skip as usize))
     }
-}
-
-/// Tasks that are called the same, in numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GroupSummary {
-    /// What they are called.
-    pub name: Arc<str>,
-    /// How many have run since the start.
-    pub done: u64,
-    /// Microseconds that those ran.
-    pub micros: u64,
-    /// Those that wait for others.
-    pub waiting: usize,
-    /// Those that wait for a worker.
-    pub queued: usize,
-    /// Those on workers.
-    pub processing: usize,
-    /// Those whose values are in memory.
-    pub in_memory: usize,
-    /// Those that failed.
-    pub failed: usize,
 }
 
 #[cfg(test)]

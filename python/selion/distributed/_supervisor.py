@@ -55,6 +55,8 @@ class Supervised:
         self._options = options
         self._restart = restart
         self._ending = threading.Event()
+        self._lock = threading.Lock()
+        self.has_joined = False  # set by who sees it among the scheduler's workers
         self.exit_code = 0
         self.restarts = 0
         self._start()
@@ -84,7 +86,7 @@ class Supervised:
     @staticmethod
     def _read(stream, lines) -> None:
         """Passes on what a worker says, and remembers the end of it."""
-        with contextlib.suppress(OSError, ValueError):
+        with stream, contextlib.suppress(OSError, ValueError):
             for line in stream:
                 lines.append(line)
                 os.write(2, line)
@@ -94,6 +96,8 @@ class Supervised:
         while True:
             code = self._process.wait()
             self.exit_code = code
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
             if code == 0 or self._ending.is_set():
                 return
             self._reader.join(0.2)  # what it has started may still hold the pipe
@@ -106,8 +110,12 @@ class Supervised:
             os.write(2, f"selion worker {self._options['name']}: {cause}\nit is replaced in {pause} s\n".encode())
             if self._ending.wait(pause):
                 return
-            self.restarts += 1
-            self._start()
+            with self._lock:
+                if not self._restart:
+                    return
+                self.restarts += 1
+                self.has_joined = False
+                self._start()
             if self._ending.is_set():  # said meanwhile
                 self._kill()
 
@@ -137,6 +145,14 @@ class Supervised:
     def is_alive(self) -> bool:
         """Whether it runs, or is about to again."""
         return self._thread.is_alive()
+
+    def forgo(self) -> bool:
+        """Has it not be replaced, now that it has left; whether it is not already."""
+        with self._lock:
+            if not self.has_joined:
+                return False
+            self._restart = False
+            return True
 
     def retire(self) -> None:
         """Has it end once its values are elsewhere; does not wait for that."""

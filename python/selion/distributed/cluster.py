@@ -169,7 +169,9 @@ class LocalCluster:
             return {}
         present = {worker["name"]: worker["id"] for worker in self._own_client().info()["workers"].values()}
         for name, worker in list(self.workers.items()):
-            if not worker.is_alive():
+            if name in present:
+                worker.has_joined = True
+            elif not worker.is_alive() or (worker.has_joined and worker.forgo()):
                 self._leaving.append(self.workers.pop(name))
         return present
 
@@ -297,6 +299,9 @@ class _Threads:
         )
 
     def is_alive(self) -> bool:
+        return True
+
+    def forgo(self) -> bool:
         return True
 
     def end(self) -> None:
