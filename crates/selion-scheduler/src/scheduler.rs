@@ -14,7 +14,7 @@ use crate::ids::{Map, Set};
 use crate::message::{
     Failure, FailureKind, FromClient, FromWorker, Rules, Submit, Task, ToClient, ToWorker, WorkerInfo,
 };
-use crate::recent::{GroupSummary, Ran, Recent};
+use crate::recent::{Ran, Recent};
 use crate::records::{Ix, NO_BLOB, Queue, Record, Records, State};
 use crate::{BlobId, ClientId, Key, Micros, Priority, WorkerId};
 
@@ -704,6 +704,31 @@ pub struct Summary {
     pub expected_seconds: f64,
 }
 
+/// What is known of the tasks of one name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupSummary {
+    /// What they are called.
+    pub name: Arc<str>,
+    /// How many have run since the start.
+    pub done: u64,
+    /// How long they run, in microseconds, as a moving average.
+    pub micros: Option<u64>,
+    /// How long those that have run did so together, in microseconds.
+    pub spent: u64,
+    /// Tasks known of which nobody needs the value now.
+    pub released: u32,
+    /// Tasks of which inputs are not there.
+    pub waiting: u32,
+    /// Tasks that could run and wait for a worker.
+    pub queued: u32,
+    /// Tasks on workers.
+    pub processing: u32,
+    /// Values that somebody needs.
+    pub in_memory: u32,
+    /// Tasks that failed and are remembered.
+    pub failed: u32,
+}
+
 /// What is known of one worker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerSummary {
@@ -754,12 +779,14 @@ impl Scheduler {
         let groups = groups.map(|(group, counts)| GroupSummary {
             name: Arc::clone(&group.name),
             done: group.done,
-            micros: group.spent,
-            waiting: counts[State::WAITING] as usize,
-            queued: counts[State::READY] as usize,
-            processing: counts[State::ASSIGNED] as usize,
-            in_memory: counts[State::MEMORY] as usize,
-            failed: counts[State::FAILED] as usize,
+            micros: group.micros,
+            spent: group.spent,
+            released: counts[State::RELEASED],
+            waiting: counts[State::WAITING],
+            queued: counts[State::READY],
+            processing: counts[State::ASSIGNED],
+            in_memory: counts[State::MEMORY],
+            failed: counts[State::FAILED],
         });
         groups.collect()
     }

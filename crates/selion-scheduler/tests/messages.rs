@@ -174,7 +174,7 @@ prop_compose! {
         holds in vec((key(), any::<u64>()), 0..3), runs in vec((key(), 0..3u32), 0..3),
     ) -> WorkerInfo {
         let address = format!("tcp://{name}:1");
-        WorkerInfo { name, address, nthreads, memory_limit, resources, holds, runs }
+        WorkerInfo { name, address, nthreads, memory_limit, resources, holds, runs, ..WorkerInfo::default() }
     }
 }
 
