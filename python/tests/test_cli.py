@@ -175,6 +175,6 @@ def test_wrong_options_are_named(start, arguments, said):
 def test_pauses_between_crashes_grow(monkeypatch):
     worker = Supervised({"name": "x", "scheduler": "tcp://127.0.0.1:1", "token": "t", "nthreads": "many"})
     until(lambda: worker.restarts >= 2, "two restarts")
+    assert worker.exit_code != 0
     worker.end()
     assert not worker.is_alive()
-    assert worker.exit_code != 0

@@ -6,6 +6,8 @@ import operator
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -36,6 +38,7 @@ from selion.distributed import (
     wait,
     worker_client,
 )
+from selion.distributed._supervisor import Supervised
 
 
 def inc(x):
@@ -364,6 +367,7 @@ def test_two_clients(cluster, client):
         slow = client.submit(sleep_then, 0.5, "value", key="shared")
         until(lambda: any("shared" in keys for keys in client.processing().values()))
         theirs = other.get_future("shared")
+        other.explain(theirs)  # the scheduler has heard of it
         client.cancel(slow)
         assert theirs.result(timeout=5) == "value"
         assert slow.status == "cancelled"
@@ -436,7 +440,7 @@ def test_workers_and_resources():
             assert client.submit(address_here, workers="1", pure=False).result() == other
             assert client.submit(address_here, workers="nobody", allow_other_workers=True, pure=False).result()
             impossible = client.submit(inc, 1, resources={"TPU": 1})
-            assert "does not have the resources" in client.explain(impossible)
+            assert "has not TPU=1" in client.explain(impossible)
             with pytest.raises(NoValidWorkerError, match="TPU"):
                 impossible.result(timeout=10)
             with pytest.raises(NoValidWorkerError, match="nobody"):
@@ -701,10 +705,7 @@ def slow_make(path, k):
 
 class _Process:
     def __init__(self, what, listen, token):
-        import subprocess
-        import sys
-
-        code = f"from selion import _selion; _selion.{what}({listen!r}, {token!r}, lambda a: print(a, flush=True))"
+        code = f"from selion import _selion; _selion.{what}({listen!r}, {token!r}, lambda a, *_: print(a, flush=True))"
         self.process = subprocess.Popen(
             [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}"],
             stdout=subprocess.PIPE,
@@ -719,13 +720,7 @@ class _Process:
 
 
 def _worker_process(address, token, number):
-    import sys
-
-    from selion.distributed.cluster import _Process as WorkerProcess
-
-    process = WorkerProcess(
-        {"scheduler": address, "token": token, "name": str(number), "nthreads": 1, "path": sys.path}
-    )
+    process = Supervised({"scheduler": address, "token": token, "name": str(number), "nthreads": 1, "path": sys.path})
     process.kill = process.end
     return process
 

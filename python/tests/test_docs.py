@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [page.name for page in sorted(DOCS.glob("*.md")) if "```python" in page.read_text()]
+# That of clusters speaks of a scheduler which somebody has started.
+PAGES = [page.name for page in sorted(DOCS.glob("*.md")) if "```python" in page.read_text() and page.stem != "cluster"]
 
 
 @pytest.mark.parametrize("page", PAGES)

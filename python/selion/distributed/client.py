@@ -801,7 +801,7 @@ class Client:
         >>> with Client(n_workers=1, processes=False) as client:
         ...     x = client.submit(abs, -1, resources={"GPU": 1})
         ...     print(client.explain(x))
-        could run; tcp://127.0.0.1:... does not have the resources
+        could run; ... has not GPU=1
         """
         return self._native.explain(future)
 

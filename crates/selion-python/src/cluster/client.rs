@@ -27,6 +27,9 @@ pub(crate) struct ClusterClient {
     future: Py<PyType>,
 }
 
+/// Of a worker: its number, hashes of the keys that it holds, and of those that it has to do.
+type Contents = (u32, Vec<u128>, Vec<u128>);
+
 /// What a future is called: what was called and its key's number, or a name of the user's own.
 #[derive(Clone)]
 enum Name {
@@ -130,7 +133,6 @@ fn until(timeout: Option<f64>) -> PyResult<Option<Instant>> {
 impl ClusterClient {
     #[new]
     #[pyo3(signature = (scheduler, token, name, timeout, patience, future, tls=None))]
-    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn new(
         py: Python<'_>,
         scheduler: &str,
@@ -455,7 +457,7 @@ impl ClusterClient {
     }
 
     /// What workers hold and what they have to do: numbers of workers, hashes of keys.
-    fn contents(&self, py: Python<'_>) -> PyResult<Vec<(u32, Vec<u128>, Vec<u128>)>> {
+    fn contents(&self, py: Python<'_>) -> PyResult<Vec<Contents>> {
         let Reply::Contents(contents) = self.ask(py, Request::Contents)? else { return Err(unexpected()) };
         let numbers = |keys: Vec<Key>| keys.into_iter().map(|key| key.0).collect();
         Ok(contents.into_iter().map(|(id, holds, tasks)| (id.0, numbers(holds), numbers(tasks))).collect())
@@ -527,10 +529,7 @@ impl ClusterClient {
             Reply::TimedOut => None,
             Reply::Bool(truth) => Some(truth.into_pyobject(py)?.to_owned().into_any()),
             Reply::Count(count) => Some(count.into_pyobject(py)?.into_any()),
-            Reply::Data(data) => match data {
-                Some(bytes) => Some(PyBytes::new(py, &bytes).into_any()),
-                None => None,
-            },
+            Reply::Data(data) => data.map(|bytes| PyBytes::new(py, &bytes).into_any()),
             Reply::Many(things) => {
                 Some(PyList::new(py, things.iter().map(|bytes| PyBytes::new(py, bytes)))?.into_any())
             }
@@ -850,7 +849,7 @@ impl Completions {
                 }
             }
         };
-        Ok(py.detach(|| while_waiting(wait)).map_err(|error: Waited| PyErr::from(error))?)
+        py.detach(|| while_waiting(wait)).map_err(|error: Waited| PyErr::from(error))
     }
 }
 

@@ -62,7 +62,6 @@ fn bind(
     listen, token, allowed_failures=3, worker_ttl=30.0, no_workers_timeout=60.0, tls=None, insecure=false,
     dashboard=None
 ))]
-#[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
 fn start_scheduler(
     listen: &str,
     token: &str,
