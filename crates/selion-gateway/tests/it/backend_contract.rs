@@ -33,6 +33,15 @@ async fn names(backend: &dyn Backend, cluster: &str) -> Vec<Role> {
     roles
 }
 
+/// Waits for the system to have cleaned up after what was stopped.
+async fn until_gone(backend: &dyn Backend, cluster: &str) {
+    let begin = Instant::now();
+    while !names(backend, cluster).await.is_empty() {
+        assert!(begin.elapsed() < SOON);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// The whole contract. `reopen` gives the same backend as a gateway that has been restarted sees it.
 async fn backend_contract(backend: &dyn Backend, reopen: impl Fn() -> Box<dyn Backend>) {
     runs_with_its_files_and_tells_how_it_ended(backend).await;
@@ -89,11 +98,7 @@ async fn stopping_reaches_those_who_do_not_listen(backend: &dyn Backend) {
     }
     backend.stop(&start.id, &handle).await;
     // What was killed is gone as soon as the system has cleaned up after it.
-    let begin = Instant::now();
-    while !names(backend, &cluster).await.is_empty() {
-        assert!(begin.elapsed() < SOON);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_gone(backend, &cluster).await;
     // Once more does no harm.
     backend.stop(&start.id, &handle).await;
     backend.forget(&cluster).await;
@@ -116,7 +121,7 @@ async fn after_a_restart_all_is_found_and_watched(backend: &dyn Backend, reopen:
             tokio::join!(tokio::time::timeout(SOON, again.gone(&id, handle)), async { again.stop(&id, handle).await });
         gone.unwrap();
     }
-    assert!(names(again.as_ref(), &cluster).await.is_empty());
+    until_gone(again.as_ref(), &cluster).await;
     again.forget(&cluster).await;
 }
 
