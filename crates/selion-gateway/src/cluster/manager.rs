@@ -257,9 +257,11 @@ impl Manager {
         entry.is_some_and(|entry| matches!(entry.cluster.phase, Phase::Pending | Phase::Routing))
     }
 
-    /// Ends a cluster, if it has not ended.
-    pub fn stop(self: &Arc<Self>, name: &str, why: String) {
+    /// Ends a cluster, if it has not ended. That it is to end is on disk when this returns; it ends behind.
+    pub async fn stop(self: &Arc<Self>, name: &str, why: String) {
         self.apply(name, Event::Stop(why));
+        // A write that fails is told to the log; the cluster ends all the same.
+        let _ = written(self.store.settled()).await;
     }
 
     /// Asks a scheduler for so many workers.
@@ -326,7 +328,7 @@ impl Manager {
     /// Ends every cluster, and waits for that, `limit` at most.
     pub async fn stop_all(self: &Arc<Self>, limit: Duration) {
         let names: Vec<String> = self.lock().clusters.keys().cloned().collect();
-        names.iter().for_each(|name| self.stop(name, "the gateway was shut down".into()));
+        names.iter().for_each(|name| self.apply(name, Event::Stop("the gateway was shut down".into())));
         let all = async {
             while self.lock().clusters.values().any(|entry| !entry.cluster.phase.is_final()) {
                 tokio::time::sleep(Duration::from_millis(50)).await;

@@ -43,13 +43,13 @@ pub(super) async fn delete(
 ) -> Result<Response, ApiError> {
     if has_token(&app, &name, &headers) {
         app.audit.write("scheduler", peer.address.ip(), "stop", Some(&name), "idle");
-        app.manager.stop(&name, "its scheduler asked for it: nothing was computed for the idle timeout".into());
+        app.manager.stop(&name, "its scheduler asked for it: nothing was computed for the idle timeout".into()).await;
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let (user, cookie) = identify(&app, &Method::DELETE, &headers, &peer).await?;
     match app.manager.look(&name, |cluster| cluster.user == user.name || user.admin) {
         Some(true) => {
-            app.manager.stop(&name, format!("stopped by {}", user.name));
+            app.manager.stop(&name, format!("stopped by {}", user.name)).await;
             app.audit.write(&user.name, peer.address.ip(), "stop", Some(&name), "done");
         }
         Some(false) => {

@@ -242,7 +242,7 @@ async fn stop(
     if let Err(error) = super::clusters::may_see(&app, &user, &name) {
         return error.into_response();
     }
-    app.manager.stop(&name, format!("stopped by {}", user.name));
+    app.manager.stop(&name, format!("stopped by {}", user.name)).await;
     app.audit.write(&user.name, peer.address.ip(), "stop", Some(&name), "done");
     Redirect::to(&format!("{}/", app.prefix)).into_response()
 }

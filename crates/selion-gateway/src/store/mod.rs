@@ -73,6 +73,7 @@ struct Write {
 enum What {
     Save { name: String, user: String, phase: &'static str, record: Vec<u8> },
     Delete { name: String },
+    Nothing,
 }
 
 impl Store {
@@ -114,6 +115,11 @@ impl Store {
     /// Forgets a cluster.
     pub fn delete(&self, name: &str) -> Saved {
         self.write(What::Delete { name: name.into() })
+    }
+
+    /// Resolves when everything written before is on disk.
+    pub fn settled(&self) -> Saved {
+        self.write(What::Nothing)
     }
 
     fn write(&self, what: What) -> Saved {
@@ -197,6 +203,7 @@ fn commit(connection: &mut Connection, keys: &Keys, batch: &[Write]) -> rusqlite
             What::Delete { name } => {
                 transaction.prepare_cached("DELETE FROM clusters WHERE name = ?1")?.execute(params![name])?;
             }
+            What::Nothing => {}
         }
     }
     transaction.commit()

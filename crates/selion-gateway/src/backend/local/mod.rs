@@ -113,6 +113,7 @@ impl Local {
             lock(&ends).remove(&pid);
         });
         // It may have ended before its start time was read; its end is told all the same.
+        handle.into_iter().for_each(procs::wait_for_mark);
         Ok(handle.unwrap_or(Handle { pid, ticks: 0 }).to_string())
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 use tokio::io::Interest;
@@ -111,15 +112,34 @@ pub(super) async fn leaders(prefix: String) -> Vec<(String, Handle)> {
     found.await.unwrap_or_default().into_iter().map(|(mark, handle, _)| (mark, handle)).collect()
 }
 
-/// Kills everything that carries exactly this mark.
+/// How long the kernel may take to show a new process's environment, or to bury a killed one.
+const KERNEL_TIMEOUT: Duration = Duration::from_secs(5);
+const KERNEL_PAUSE: Duration = Duration::from_millis(1);
+
+/// Blocks until a process that was just started can be found by its mark, or has ended: its environment is visible a moment
+/// after its program was loaded.
+pub(super) fn wait_for_mark(handle: Handle) {
+    let begin = Instant::now();
+    let is_visible = || std::fs::read(format!("/proc/{}/environ", handle.pid)).is_ok_and(|text| !text.is_empty());
+    while handle.is_alive() && !is_visible() && begin.elapsed() < KERNEL_TIMEOUT {
+        std::thread::sleep(KERNEL_PAUSE);
+    }
+}
+
+/// Kills everything that carries exactly this mark; resolves when it is gone.
 pub(super) async fn kill_marked(mark: String) {
     let kill = move || {
-        for (rest, handle, _) in marked(&mark) {
-            if rest.is_empty()
-                && let Some(pid) = Pid::from_raw(handle.pid)
-            {
+        let begin = Instant::now();
+        loop {
+            let left: Vec<Handle> =
+                marked(&mark).into_iter().filter(|(rest, _, _)| rest.is_empty()).map(|(_, handle, _)| handle).collect();
+            if left.is_empty() || begin.elapsed() > KERNEL_TIMEOUT {
+                return;
+            }
+            for pid in left.iter().filter_map(|handle| Pid::from_raw(handle.pid)) {
                 let _ = kill_process(pid, Signal::KILL);
             }
+            std::thread::sleep(KERNEL_PAUSE);
         }
     };
     let _ = tokio::task::spawn_blocking(kill).await;
