@@ -122,7 +122,20 @@ def test_futures_in_other_objects_stay_futures(client):
 
 
 def test_values_of_many_kinds_travel(client):
-    for value in [None, True, 3, 2**80, 1.5, float("inf"), "text", b"bytes", (1, "a"), [1], {"k": {1, 2}}, np.float32(3)]:
+    for value in [
+        None,
+        True,
+        3,
+        2**80,
+        1.5,
+        float("inf"),
+        "text",
+        b"bytes",
+        (1, "a"),
+        [1],
+        {"k": {1, 2}},
+        np.float32(3),
+    ]:
         result = client.submit(lambda x: x, value).result()
         assert result == value
         assert type(result) is type(value)
@@ -691,9 +704,7 @@ class _Process:
         import subprocess
         import sys
 
-        code = (
-            f"from selion import _selion; _selion.{what}({listen!r}, {token!r}, lambda a: print(a, flush=True))"
-        )
+        code = f"from selion import _selion; _selion.{what}({listen!r}, {token!r}, lambda a, *_: print(a, flush=True))"
         self.process = subprocess.Popen(
             [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}"],
             stdout=subprocess.PIPE,
