@@ -721,11 +721,9 @@ class _Process:
 def _worker_process(address, token, number):
     import sys
 
-    from selion.distributed.cluster import _Process as WorkerProcess
+    from selion.distributed._supervisor import Supervised
 
-    process = WorkerProcess(
-        {"scheduler": address, "token": token, "name": str(number), "nthreads": 1, "path": sys.path}
-    )
+    process = Supervised({"scheduler": address, "token": token, "name": str(number), "nthreads": 1, "path": sys.path})
     process.kill = process.end
     return process
 

@@ -92,6 +92,7 @@ impl Cluster {
             listen: "127.0.0.1:0".into(),
             security: token.clone().into(),
             scheduler: Default::default(),
+            dashboard: None,
         };
         let server = Server::bind(config).unwrap();
         let address: Address = server.address().unwrap();
