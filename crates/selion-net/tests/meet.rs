@@ -1,5 +1,7 @@
 //! Who meets whom over real sockets, encrypted or not, and how long it takes to see that it will not be.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::io;
 use std::time::{Duration, Instant};
 

@@ -79,7 +79,9 @@ class Supervised:
         self.pid = self._process.pid
         self._reader = threading.Thread(target=self._read, args=(self._process.stderr, self._lines), daemon=True)
         self._reader.start()
-        with contextlib.suppress(OSError):  # it has ended already; the one who looks after it sees that
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # it has ended already, or is to: the one who looks after it sees that
             self._process.stdin.write(json.dumps({**self._options, "instance": self._instance}).encode() + b"\n")
             self._process.stdin.flush()
 
