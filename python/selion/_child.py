@@ -10,10 +10,9 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 
 from selion import config
-from selion._messages import Channel, pack
+from selion._messages import Channel, pack, portable
 
 __all__ = ["serve"]
 
@@ -86,12 +85,4 @@ def _reply(request, functions: dict) -> tuple[bytes, list[memoryview]]:
 
 
 def _failure(error: BaseException) -> tuple[bytes, list[memoryview]]:
-    """An exception, if it can be sent, and what its traceback says."""
-    text = "".join(traceback.format_exception(error))
-    try:
-        packed, buffers = pack((False, (error, text)))
-        pickle.loads(packed, buffers=buffers)
-        return packed, buffers
-    except Exception:
-        instead = RuntimeError(f"{type(error).__qualname__}: {error} (the exception itself cannot be pickled)")
-        return pack((False, (instead, text)))
+    return pack((False, portable(error)))

@@ -7,19 +7,22 @@ other side maps the file and has the buffers without a copy.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
 import pickle
 import socket
 import struct
+import sys
 import tempfile
+import traceback
 import types
 from collections import ChainMap
 
 from selion import _selion
 
-__all__ = ["Channel", "pack"]
+__all__ = ["Channel", "RemoteTraceback", "pack", "portable"]
 
 SHARED_MIN_BYTES = 64 << 10
 _ALIGN = 64
@@ -27,20 +30,50 @@ _READ_BYTES = 64 << 10
 _HEADER = struct.Struct("<QQQ")  # lengths of head and body, and how many buffers
 
 
-def pack(value) -> tuple[bytes, list[memoryview]]:
+def pack(value, large: float = SHARED_MIN_BYTES) -> tuple[bytes, list[memoryview]]:
     """The pickle of anything, functions and classes without a module of their own included, and its large buffers."""
     buffers = []
 
     def in_stream(buffer: pickle.PickleBuffer) -> bool:
         raw = buffer.raw()
-        if raw.nbytes < SHARED_MIN_BYTES:
+        if raw.nbytes < large:
             return True
         buffers.append(raw)
         return False
 
+    if _names_are_enough():
+        with contextlib.suppress(Exception):  # the slow way can more, or has the better error
+            packed = pickle.dumps(value, protocol=5, buffer_callback=in_stream)
+            if b"__main__" not in packed:  # what is defined there is not known elsewhere by its name
+                return packed, buffers
+        buffers.clear()
     stream = io.BytesIO()
     _pickler()(stream, protocol=5, buffer_callback=in_stream).dump(value)
     return stream.getvalue(), buffers
+
+
+def _names_are_enough() -> bool:
+    """Whether the user has not asked that functions of some modules travel with their code."""
+    cloudpickle = sys.modules.get("cloudpickle")
+    return cloudpickle is None or not cloudpickle.list_registry_pickle_by_value()
+
+
+def portable(error: BaseException) -> tuple[BaseException, str]:
+    """An exception, or another in its place if it cannot be pickled, and what its traceback says."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        packed, buffers = pack(error)
+        pickle.loads(packed, buffers=buffers)
+    except Exception:
+        error = RuntimeError(f"{type(error).__qualname__}: {error} (the exception itself cannot be pickled)")
+    return error, text
+
+
+class RemoteTraceback(Exception):
+    """The traceback that an exception had in the process in which it was raised; the cause of the exception here."""
+
+    def __str__(self):
+        return f'\n"""\n{self.args[0]}"""'
 
 
 @functools.cache
@@ -49,7 +82,7 @@ def _pickler():
     try:
         from cloudpickle import Pickler
     except ImportError:
-        raise ImportError('scheduler="processes" needs the package cloudpickle') from None
+        raise ImportError("to send a function to another process the package cloudpickle is needed") from None
 
     def reduce(code: types.CodeType):
         make, args = Pickler.dispatch_table[types.CodeType](code)

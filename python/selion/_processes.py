@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 
-from selion._messages import Channel, pack
+from selion._messages import Channel, RemoteTraceback, pack
 
 __all__ = ["ProcessPoolError", "RemoteTraceback", "Session"]
 
@@ -44,13 +44,6 @@ def called_here(function):
 
 class ProcessPoolError(RuntimeError):
     """A process died while it called a function."""
-
-
-class RemoteTraceback(Exception):
-    """The traceback that an exception had in the process in which it was raised; the cause of the exception here."""
-
-    def __str__(self):
-        return f'\n"""\n{self.args[0]}"""'
 
 
 class _NotWanted(Exception):

@@ -10,8 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from dataclasses import dataclass
 
+import cloudpickle
 import numpy as np
 import pytest
 
@@ -250,6 +252,19 @@ def test_what_cannot_be_pickled_is_named_at_once(client):
         client.submit(add, 1, lock)
     with pytest.raises(TypeError, match="callable"):
         client.submit(1)
+
+
+def test_modules_whose_functions_travel_with_their_code(client, monkeypatch):
+    module = types.ModuleType("known_here_only")
+    exec("def answer():\n    return 42\n", module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with pytest.raises(ModuleNotFoundError):
+        client.submit(module.answer).result()
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        assert client.submit(types.FunctionType(module.answer.__code__, module.__dict__)).result() == 42
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
 
 
 def test_retries(client, tmp_path):

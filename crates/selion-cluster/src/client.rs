@@ -299,13 +299,13 @@ impl Client {
         }
     }
 
-    /// One handle less; with the last one the client no longer wants the value.
-    pub fn release(&self, key: Key) {
+    /// One handle less; with the last one the client no longer wants the value. Whether that was the last.
+    pub fn release(&self, key: Key) -> bool {
         let mut state = lock(&self.shared.state);
-        let Some(entry) = state.entries.get_mut(&key) else { return };
+        let Some(entry) = state.entries.get_mut(&key) else { return true };
         entry.handles = entry.handles.saturating_sub(1);
         if entry.handles > 0 {
-            return;
+            return false;
         }
         state.entries.remove(&key);
         state.wishes.released(key);
@@ -315,6 +315,7 @@ impl Client {
         }
         drop(state);
         self.shared.outgoing.notify_one();
+        true
     }
 
     /// Says something to the scheduler.

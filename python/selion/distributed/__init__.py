@@ -16,7 +16,7 @@ from selion.distributed.future import Future, as_completed, fire_and_forget, fut
 from selion.distributed.primitives import Event, Lock, Queue, Semaphore, Variable
 from selion.distributed.progress import progress
 from selion.distributed.security import Security
-from selion.distributed.worker import Reschedule, Worker, get_worker, rejoin, secede, worker_client
+from selion.distributed.worker import Worker, get_worker, rejoin, secede, worker_client
 
 __all__ = [
     "CancelledError",
@@ -28,7 +28,6 @@ __all__ = [
     "Lock",
     "NoValidWorkerError",
     "Queue",
-    "Reschedule",
     "Security",
     "Semaphore",
     "TimeoutError",

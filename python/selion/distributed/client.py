@@ -7,7 +7,6 @@ import contextlib
 import functools
 import itertools
 import json
-import os
 import threading
 import uuid
 import weakref
@@ -15,12 +14,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from selion import _base, _selion, config
 from selion.distributed import _remote
+from selion.distributed._callbacks import Callbacks
+from selion.distributed._workers import Workers
 from selion.distributed.future import Future, futures_of, parse_timeout
 from selion.distributed.security import Security
 
 __all__ = ["Client", "default_client", "get_client"]
-
-_OPTIONS = ("workers", "resources", "retries", "priority", "allow_other_workers", "timeout", "actor")
 
 _current: list[weakref.ref] = []
 _by_address: dict[str, Client] = {}
@@ -94,7 +93,7 @@ def get_client(address: str | None = None, timeout=None, resolve_address: bool =
         return client
 
 
-class Client:
+class Client(Workers):
     """Submits calls to a cluster, and gathers their values.
 
     Parameters
@@ -185,7 +184,7 @@ class Client:
             if self._owns_cluster:
                 self.cluster.close()
             raise
-        self._callbacks = _Callbacks()
+        self._callbacks = Callbacks()
         self._functions: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
         self.status = "running"
         if set_as_default:
@@ -202,8 +201,14 @@ class Client:
 
     @classmethod
     def current(cls, allow_global: bool = True) -> Client:
-        """The client that was made last and is open."""
-        return get_client() if allow_global else default_client()
+        """The client of this task's cluster, or the one that was made last and is open.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        return get_client()
 
     def __repr__(self) -> str:
         if self.status == "closed":
@@ -577,171 +582,6 @@ class Client:
         """Runs failed tasks again, and the failed ones that they need."""
         self._native.retry(futures_of([futures]))
 
-    # Workers
-
-    def _places(self, workers=None) -> list[tuple[int, str]]:
-        """Numbers and addresses of workers that are named, or of all."""
-        info = self._native.info()["workers"]
-        if workers is None:
-            return [(worker["id"], address) for address, worker in info.items()]
-        names = [workers] if isinstance(workers, str) else [str(worker) for worker in workers]
-        found = []
-        for address, worker in info.items():
-            host = address.rpartition("://")[2].rpartition(":")[0]
-            if any(name in (address, worker["name"], host, address.rpartition("://")[2]) for name in names):
-                found.append((worker["id"], address))
-        if not found:
-            raise ValueError(f"no worker is called {' or '.join(names)}")
-        return found
-
-    def run(
-        self,
-        function: Callable,
-        *args,
-        workers=None,
-        wait: bool = True,
-        nanny: bool = False,
-        on_error: str = "raise",
-        **kwargs,
-    ):
-        """Calls a function on each worker at once, outside of all tasks.
-
-        Parameters
-        ----------
-        workers : str or list of str, optional
-        on_error : {"raise", "return", "ignore"}
-
-        Returns
-        -------
-        dict
-            From addresses to what the function has returned.
-        """
-        if on_error not in ("raise", "return", "ignore"):
-            raise ValueError(f"on_error must be 'raise', 'return', or 'ignore'. Got {on_error!r}")
-        addresses = [address for _, address in self._places(workers)]
-        results = self._native.run(self._function(_with_worker(function)), args, kwargs or None, addresses)
-        values = {}
-        for address, value in results.items():
-            if isinstance(value, _selion.RemoteError):
-                if on_error == "raise":
-                    raise value.exception
-                if on_error == "return":
-                    values[address] = value.exception
-            else:
-                values[address] = value
-        return values
-
-    def run_on_scheduler(self, function: Callable, *args, **kwargs):
-        """Not offered: the scheduler runs no Python.
-
-        Raises
-        ------
-        NotImplementedError
-        """
-        raise NotImplementedError("run_on_scheduler: the scheduler of selion runs no Python; use Client.run")
-
-    def scheduler_info(self, n_workers: int = -1, **kwargs) -> dict:
-        """What the scheduler says of itself and its workers."""
-        info = self._native.info()
-        info["address"], info["type"] = self.scheduler_address, "Scheduler"
-        if n_workers >= 0:
-            info["workers"] = dict(itertools.islice(info["workers"].items(), n_workers))
-        return info
-
-    def nthreads(self, workers=None, **kwargs) -> dict[str, int]:
-        """Threads of each worker."""
-        return {address: worker["nthreads"] for address, worker in self._native.info()["workers"].items()}
-
-    ncores = nthreads
-
-    def _names(self) -> dict[int, str]:
-        """Keys of the futures of this client that still exist, by their numbers."""
-        import gc
-
-        return {o._hash: o.key for o in gc.get_objects() if isinstance(o, Future) and o._client is self}
-
-    def who_has(self, futures=None, **kwargs) -> dict[str, tuple[str, ...]]:
-        """From keys to the addresses of the workers that hold their values."""
-        found = None if futures is None else futures_of([futures])
-        names = self._names() if found is None else {future._hash: future.key for future in found}
-        addresses = dict(self._native.workers())
-        holders: dict[str, list[str]] = {name: [] for name in names.values()}
-        for number, holds, _ in self._native.contents():
-            for key in holds:
-                if key in names:
-                    holders[names[key]].append(addresses.get(number, str(number)))
-                elif found is None:
-                    holders.setdefault(f"{key:032x}", []).append(addresses.get(number, str(number)))
-        return {key: tuple(workers) for key, workers in holders.items()}
-
-    def has_what(self, workers=None, **kwargs) -> dict[str, tuple[str, ...]]:
-        """From addresses of workers to the keys of the values they hold."""
-        names, addresses = self._names(), dict(self._native.workers())
-        return {
-            addresses.get(number, str(number)): tuple(names.get(key, f"{key:032x}") for key in holds)
-            for number, holds, _ in self._native.contents()
-        }
-
-    def processing(self, workers=None) -> dict[str, tuple[str, ...]]:
-        """From addresses of workers to the keys of the tasks that they have to do."""
-        names, addresses = self._names(), dict(self._native.workers())
-        return {
-            addresses.get(number, str(number)): tuple(names.get(key, f"{key:032x}") for key in tasks)
-            for number, _, tasks in self._native.contents()
-        }
-
-    def call_stack(self, futures=None, keys=None) -> dict[str, dict[str, tuple[str, ...]]]:
-        """Where the threads of workers are now, those that run tasks."""
-        from selion.distributed.worker import _stacks
-
-        return {address: stacks for address, stacks in self.run(_stacks).items() if stacks}
-
-    def wait_for_workers(self, n_workers: int, timeout=None) -> None:
-        """Waits until there are so many workers.
-
-        Raises
-        ------
-        TimeoutError
-            If that takes longer.
-        """
-        import time
-
-        if not isinstance(n_workers, int) or n_workers < 1:
-            raise ValueError(f"`n_workers` must be a positive integer. Instead got {n_workers}.")
-        seconds = parse_timeout(timeout)
-        until = None if seconds is None else time.monotonic() + seconds
-        while len(self._native.workers()) < n_workers:
-            if until is not None and time.monotonic() > until:
-                raise TimeoutError(f"Only {len(self._native.workers())}/{n_workers} workers arrived after {timeout}")
-            time.sleep(0.002)
-
-    def retire_workers(self, workers=None, close_workers: bool = True, **kwargs) -> None:
-        """Ends workers; the values that only they hold go to others first."""
-        places = self._places(workers)
-        self._native.retire([number for number, _ in places])
-        if hasattr(self.cluster, "_leave"):
-            info = self._native.info()["workers"]
-            self.cluster._leave([info[address]["name"] for _, address in places if address in info])
-
-    def replicate(self, futures, n: int | None = None, workers=None, branching_factor: int = 2, **kwargs) -> None:
-        """Has so many workers (all, without ``n``) hold the values of futures."""
-        found = futures_of([futures])
-        self._native.wait(found, len(found))
-        self._native.replicate(found, n or 0, [number for number, _ in self._places(workers)] if workers else [])
-
-    def restart(self, timeout=None, wait_for_workers: bool = True) -> None:
-        """Forgets all tasks, and replaces the workers of a cluster that this client has."""
-        found = list(self._names())
-        if found:
-            import gc
-
-            futures = [o for o in gc.get_objects() if isinstance(o, Future) and o._client is self]
-            self._native.cancel(futures, True, "the cluster was restarted")
-        if self.cluster is not None and hasattr(self.cluster, "_restart"):
-            self.cluster._restart()
-            if wait_for_workers:
-                self.wait_for_workers(len(self.cluster.workers), timeout or 30)
-
     # Names for all clients
 
     def publish_dataset(self, *args, name: str | None = None, override: bool = False, **kwargs) -> None:
@@ -810,33 +650,6 @@ class Client:
         from selion.distributed.executor import ClientExecutor
 
         return ClientExecutor(self, **kwargs)
-
-    def upload_file(self, filename: str, load: bool = True) -> dict:
-        """Copies a module to all workers that are there, and imports it."""
-        from selion.distributed.worker import _receive_file
-
-        with open(filename, "rb") as file:
-            return self.run(_receive_file, os.path.basename(filename), file.read(), load)
-
-    def get_versions(self, check: bool = False, packages: Iterable[str] | None = None) -> dict:
-        """Versions of Python and packages here and on the workers.
-
-        Raises
-        ------
-        ValueError
-            With ``check``, if one that matters differs; names it.
-        """
-        from selion.distributed.worker import _versions
-
-        packages = list(packages or ())
-        versions = {"client": _versions(packages), "workers": self.run(_versions, packages)}
-        if check:
-            here = versions["client"]["packages"]
-            for address, there in versions["workers"].items():
-                for name, version in there["packages"].items():
-                    if here.get(name) != version:
-                        raise ValueError(f"{name} is {here.get(name)} here and {version} on worker {address}")
-        return versions
 
     @property
     def dashboard_link(self) -> str:
@@ -933,59 +746,3 @@ def _filled(nest, values: dict):
     if isinstance(nest, Iterable) and not isinstance(nest, (str, bytes)) and hasattr(nest, "__next__"):
         return [_filled(item, values) for item in nest]
     return nest
-
-
-def _with_worker(function: Callable) -> Callable:
-    """The function with the worker as an argument, if it has a parameter for that."""
-    import inspect
-
-    try:
-        wants = "dask_worker" in inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        wants = False
-    if not wants:
-        return function
-    return functools.partial(_call_with_worker, function)
-
-
-def _call_with_worker(function: Callable, *args, **kwargs):
-    from selion.distributed.worker import get_worker
-
-    return function(*args, dask_worker=get_worker(), **kwargs)
-
-
-class _Callbacks:
-    """Calls functions when futures are done, on a thread of its own."""
-
-    def __init__(self):
-        self._completions = _selion.Completions()
-        self._waiting: dict[int, tuple[Future, Callable]] = {}
-        self._numbers = itertools.count(1)
-        self._thread = None
-        self._lock = threading.Lock()
-
-    def add(self, future: Future, function: Callable) -> None:
-        number = next(self._numbers)
-        with self._lock:
-            self._waiting[number] = future, function
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, daemon=True, name="selion-callbacks")
-                self._thread.start()
-        future._when_done(self._completions, number)
-
-    def _run(self) -> None:
-        import logging
-
-        while True:
-            number = self._completions.next()
-            if number == 0:
-                return
-            future, function = self._waiting.pop(number)
-            try:
-                function(future)
-            except Exception:
-                logging.getLogger("selion.distributed").exception("a callback of %r failed", future)
-            del future, function
-
-    def close(self) -> None:
-        self._completions.push(0)

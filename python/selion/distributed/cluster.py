@@ -328,21 +328,12 @@ def _reachable(link: str, scheduler: str) -> str:
 
 
 def _bytes(limit, workers: int) -> int:
-    """Bytes of a memory limit."""
+    """Bytes of a memory limit, of one of so many workers."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if limit is None or limit == 0:
+    if limit is None:
         return 0
     if limit == "auto":
         return total // workers
     if isinstance(limit, float) and limit <= 1:
         return int(total * limit)
-    if isinstance(limit, str):
-        text = limit.replace(" ", "")
-        digits = len(text) - len(text.lstrip("0123456789.e"))
-        units = {"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
-        units |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-        try:
-            return int(float(text[:digits]) * units[text[digits:]])
-        except (ValueError, KeyError):
-            raise ValueError(f"Could not interpret {limit!r} as a number of bytes") from None
-    return int(limit)
+    return _selion.parse_bytes(limit) if isinstance(limit, str) else int(limit)

@@ -85,9 +85,6 @@ class Future(_selion.FutureHandle):
         """Calls ``fn(future)`` on a thread of the client when the task is done."""
         self._client._callbacks.add(self, fn)
 
-    def release(self) -> None:
-        """Nothing to do: the value is released when the last future of its key is gone."""
-
     def __await__(self):
         return self._async_result().__await__()
 

@@ -12,11 +12,7 @@ from dataclasses import dataclass, field
 
 from selion import _selion
 
-__all__ = ["Reschedule", "Worker", "get_worker", "rejoin", "secede", "worker_client"]
-
-
-class Reschedule(Exception):
-    """Raised by a task that is to run elsewhere, or later."""
+__all__ = ["Worker", "get_worker", "rejoin", "secede", "worker_client"]
 
 
 @dataclass(frozen=True)

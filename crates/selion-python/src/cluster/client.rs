@@ -1,7 +1,8 @@
 //! The class `ClusterClient`, and its futures.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -19,10 +20,36 @@ use super::call::{Encoded, RemoteFunction, encode_args, hash};
 use super::process::{PyPem, address, security};
 use super::runtime::{decode_object, encode_object};
 
+/// A client, and what its futures are called: for people, who ask by names, of a scheduler, which knows numbers.
+struct Shared {
+    client: Client,
+    names: Mutex<HashMap<Key, Name>>,
+}
+
+impl std::ops::Deref for Shared {
+    type Target = Client;
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Shared {
+    fn names(&self) -> MutexGuard<'_, HashMap<Key, Name>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One handle less; with the last one the name goes too.
+    fn let_go(&self, key: Key) {
+        if self.client.release(key) {
+            self.names().remove(&key);
+        }
+    }
+}
+
 /// A client of a scheduler.
 #[pyclass(frozen, module = "selion._selion")]
 pub(crate) struct ClusterClient {
-    client: Arc<Client>,
+    client: Arc<Shared>,
     /// The class of the futures that it makes.
     future: Py<PyType>,
 }
@@ -40,9 +67,10 @@ enum Name {
 /// A value to come: a handle on a key of one client. Dropping the last handle releases the key.
 #[pyclass(frozen, subclass, weakref, name = "FutureHandle", module = "selion._selion")]
 pub(crate) struct PyFuture {
-    client: Arc<Client>,
+    client: Arc<Shared>,
     key: Key,
     name: Name,
+    released: AtomicBool,
 }
 
 impl PyFuture {
@@ -53,7 +81,7 @@ impl PyFuture {
 
 impl Drop for PyFuture {
     fn drop(&mut self) {
-        self.client.release(self.key);
+        self.release();
     }
 }
 
@@ -151,7 +179,7 @@ impl ClusterClient {
             patience: Duration::from_secs_f64(patience.clamp(0.0, 1e9)),
         };
         let client = py.detach(|| while_waiting(|| Client::connect(config))).map_err(|error| client_error(&error))?;
-        Ok(ClusterClient { client: Arc::new(client), future })
+        Ok(ClusterClient { client: Arc::new(Shared { client, names: Mutex::default() }), future })
     }
 
     /// Where the scheduler is.
@@ -363,6 +391,17 @@ impl ClusterClient {
         Ok(())
     }
 
+    /// Stops all that this client wants.
+    fn cancel_all(&self, reason: String) {
+        let keys = self.client.names().keys().copied().collect();
+        self.client.say(FromClient::Cancel { keys, force: true, reason });
+    }
+
+    /// What this client's futures are called, by the numbers of their keys.
+    fn names(&self) -> HashMap<u128, String> {
+        self.client.names().iter().map(|(key, name)| (key.0, name.text(*key))).collect()
+    }
+
     /// Failed tasks run again.
     fn retry(&self, futures: &Bound<'_, PyList>) -> PyResult<()> {
         let keys = keys_of(futures)?;
@@ -559,6 +598,7 @@ impl ClusterClient {
     }
 
     fn handle<'py>(&self, py: Python<'py>, key: Key, name: Name) -> PyResult<Bound<'py, PyAny>> {
+        self.client.names().entry(key).or_insert_with(|| name.clone());
         let handle = Bound::new(py, Ticket(Mutex::new(Some((Arc::clone(&self.client), key, name)))))?;
         self.future.bind(py).call1((handle,))
     }
@@ -609,7 +649,7 @@ impl RemoteError {
 
 /// What a new future is made of: used once.
 #[pyclass(frozen, module = "selion._selion")]
-struct Ticket(Mutex<Option<(Arc<Client>, Key, Name)>>);
+struct Ticket(Mutex<Option<(Arc<Shared>, Key, Name)>>);
 
 fn keys_of(futures: &Bound<'_, PyList>) -> PyResult<Vec<Key>> {
     futures.iter().map(|future| Ok(future.cast::<PyFuture>()?.get().key)).collect()
@@ -695,7 +735,7 @@ impl PyFuture {
     fn new(ticket: &Ticket) -> PyResult<Self> {
         let taken = ticket.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (client, key, name) = taken.ok_or_else(|| PyValueError::new_err("futures are made by clients"))?;
-        Ok(PyFuture { client, key, name })
+        Ok(PyFuture { client, key, name, released: AtomicBool::new(false) })
     }
 
     /// The name by which the value is known.
@@ -771,6 +811,13 @@ impl PyFuture {
     fn _exception(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let failure = self.client.state(self.key)?.failure?;
         Some(raise(&failure, &self.text()).into_value(py).into_any())
+    }
+
+    /// Lets go of the value now, as when the future itself goes.
+    fn release(&self) {
+        if !self.released.swap(true, Ordering::AcqRel) {
+            self.client.let_go(self.key);
+        }
     }
 
     /// Has a number appear in a list when the task is done.
